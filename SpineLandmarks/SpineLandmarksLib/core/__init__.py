@@ -1,0 +1,1 @@
+"""Numpy-only core: names, coordinate frames, chains of vertebrae and measurements."""

@@ -1,0 +1,61 @@
+"""What a detection is: named corners on one film, each with its uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Iterator, Mapping
+
+import numpy as np
+
+from .anatomy import LEVELS, corners_of
+
+
+class CornerStatus(str, Enum):
+    OK = "ok"
+    UNCERTAIN = "uncertain"  # the networks disagree or see nothing sharp: look before you use it
+    OUTSIDE = "outside"  # beyond the film's edge: extrapolated, not used for measurements
+
+
+@dataclass(frozen=True)
+class Corner:
+    """One corner: position (2,) and covariance (2, 2) in film pixels."""
+
+    position: np.ndarray
+    covariance: np.ndarray
+    status: CornerStatus = CornerStatus.OK
+
+    @property
+    def sd(self) -> float:
+        """Root of the mean variance over x and y, film pixels."""
+        return float(np.sqrt(np.trace(self.covariance) / 2))
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Corners by level and corner name, levels from cranial to caudal.
+
+    facing : side of the film that the patient faces, "left" or "right".
+    facing_confidence, naming_confidence : probabilities, 0 to 1.
+    """
+
+    corners: Mapping[str, Mapping[str, Corner]]
+    facing: str
+    facing_confidence: float = 1.0
+    naming_confidence: float = 1.0
+    unseen: frozenset[str] = field(default_factory=frozenset)  # levels inferred between two others
+
+    def __post_init__(self):
+        if self.facing not in ("left", "right"):
+            raise ValueError(f"facing must be 'left' or 'right', not {self.facing!r}")
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        return tuple(level for level in LEVELS if level in self.corners)
+
+    def __iter__(self) -> Iterator[tuple[str, str, Corner]]:
+        """(level, corner name, corner) in anatomical order."""
+        for level in self.levels:
+            for name in corners_of(level):
+                if name in self.corners[level]:
+                    yield level, name, self.corners[level][name]

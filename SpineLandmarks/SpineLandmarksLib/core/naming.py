@@ -1,0 +1,135 @@
+"""Names a column of vertebrae: which candidates form the chain, and which level each one is.
+
+A single vertebra is hard to name; the order of the whole chain, its spacing and its sacrum say
+more. Candidates are strung together by dynamic programming over levels, so that every choice of
+chain and names is weighed against every other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .anatomy import LEVELS
+
+_SACRUM = LEVELS.index("S1")
+
+#: S1 is located at its plate, so it stands nearer to L5 than other bodies to each other.
+_SACRAL_GAP = 0.7
+
+#: Cost of a vertebra that was not seen between two that were.
+_SKIP_COST = 3.0
+
+#: Spread of log(gap / expected gap) between neighbours.
+_GAP_SPREAD = 0.3
+
+#: Limits of one candidate's say, in nats: a single blot must not rename a whole column.
+_PRESENCE_LIMIT, _NAME_LIMIT = 3.0, 5.0
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Vertebrae from cranial to caudal, neighbours all.
+
+    levels : their names.
+    centres : (n, 2) film pixels.
+    seen : (n,) False where a centre was interpolated between its neighbours.
+    naming_confidence : probability, 0 to 1, of the names against all of them shifted up or down.
+    """
+
+    levels: tuple[str, ...]
+    centres: np.ndarray
+    seen: np.ndarray
+    naming_confidence: float
+
+
+def _typical_gap(centres: np.ndarray, presence: np.ndarray) -> float:
+    strong = centres[presence > 0.3] if (presence > 0.3).sum() > 1 else centres
+    distances = np.linalg.norm(strong[:, None] - strong[None], axis=-1)
+    np.fill_diagonal(distances, np.inf)
+    return float(np.median(distances.min(axis=1)))
+
+
+def _edge_costs(centres: np.ndarray, expected: float) -> np.ndarray:
+    """Cost (n, n) of stepping from a candidate to the next one caudal of it, infinite upwards."""
+    step = centres[None] - centres[:, None]
+    length = np.linalg.norm(step, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        down = np.where(length > 0, step[..., 1] / length, -1)
+        misfit = np.log(length / expected) / _GAP_SPREAD
+    cost = 0.5 * misfit**2 + 2.0 * (1 - down)
+    return np.where(down > 0.15, cost, np.inf)
+
+
+def name_chain(centres: np.ndarray, presence: np.ndarray, level_log_probabilities: np.ndarray) -> Chain | None:
+    """Find and name the best chain.
+
+    Parameters
+    ----------
+    centres : (n, 2) candidates in film pixels, the film upright.
+    presence : (n,) probability of each one being a vertebra at all.
+    level_log_probabilities : (n, 18) log-probability of each level, given that it is one.
+
+    Returns
+    -------
+    The chain, or None when no two candidates form one.
+    """
+    centres, presence = np.asarray(centres, float), np.clip(presence, 1e-4, 1 - 1e-4)
+    n = len(centres)
+    if n < 2:
+        return None
+    gap = _typical_gap(centres, presence)
+    logit = np.clip(np.log(presence / (1 - presence)), -_PRESENCE_LIMIT, _PRESENCE_LIMIT)
+    names = level_log_probabilities - level_log_probabilities.max(axis=1, keepdims=True)
+    node = logit[:, None] + np.maximum(names, -_NAME_LIMIT)
+
+    best = np.zeros((len(LEVELS), n))
+    origin = np.full((len(LEVELS), n, 2), -1)  # (level, candidate) that a chain came from
+    for level in range(len(LEVELS)):
+        arrival = np.zeros(n)
+        for skip in (1, 2):
+            if level - skip < 0:
+                continue
+            bodies = skip - 1 + (_SACRAL_GAP if level == _SACRUM else 1.0)
+            through = best[level - skip][:, None] - _edge_costs(centres, gap * bodies) - _SKIP_COST * (skip - 1)
+            source = through.argmax(axis=0)
+            score = through[source, np.arange(n)]
+            better = score > arrival
+            arrival = np.where(better, score, arrival)
+            origin[level][better] = np.stack([np.full(n, level - skip), source], axis=1)[better]
+        best[level] = node[:, level] + arrival
+
+    level, candidate = np.unravel_index(best.argmax(), best.shape)
+    path = []
+    while candidate >= 0 and len(path) < len(LEVELS):
+        path.append((int(level), int(candidate)))
+        level, candidate = origin[level, candidate]
+    path.reverse()
+    if len(path) < 2:
+        return None
+    return _with_gaps_filled(path, centres, _naming_confidence(path, level_log_probabilities))
+
+
+def _naming_confidence(path: list[tuple[int, int]], log_probabilities: np.ndarray) -> float:
+    """Softmax over shifts of the chain; neighbours share their evidence, so it counts as the
+    mean of the chain times two, not as their sum."""
+    scores = {}
+    for shift in range(-3, 4):
+        if all(0 <= level + shift < len(LEVELS) for level, _ in path):
+            scores[shift] = 2 * np.mean([max(log_probabilities[c, l + shift], -2 * _NAME_LIMIT) for l, c in path])
+    values = np.array(list(scores.values()))
+    return float(np.exp(scores[0] - values.max()) / np.exp(values - values.max()).sum())
+
+
+def _with_gaps_filled(path: list[tuple[int, int]], centres: np.ndarray, confidence: float) -> Chain:
+    levels, points, seen = [], [], []
+    for level, candidate in path:
+        if levels and level == levels[-1] + 2:
+            levels.append(level - 1)
+            points.append((points[-1] + centres[candidate]) / 2)
+            seen.append(False)
+        levels.append(level)
+        points.append(centres[candidate])
+        seen.append(True)
+    return Chain(tuple(LEVELS[i] for i in levels), np.array(points), np.array(seen), confidence)

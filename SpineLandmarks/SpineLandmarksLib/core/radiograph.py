@@ -1,0 +1,67 @@
+"""A film in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+
+class FilmError(Exception):
+    """A file that cannot be used as a film; the message is one sentence that says what to do."""
+
+
+class SpacingSource(str, Enum):
+    """Where a film's pixel spacing comes from, from most to least trustworthy."""
+
+    CALIBRATED = "calibrated"  # PixelSpacing that was corrected for magnification
+    DETECTOR = "detector"  # at the detector's plane: objects appear magnified
+    FILE = "file"  # an image format's own spacing, meaning unknown
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Radiograph:
+    """One grey film, bone bright.
+
+    pixels : (height, width) float32.
+    spacing : (x, y) millimetres per pixel, or None when unknown. Angles need only its ratio.
+    index_to_lps : 4x4, pixel (x, y, 0) -> LPS millimetres where Slicer's readers put the film;
+        its spacing may differ from ``spacing``, because those readers ignore calibration.
+    """
+
+    pixels: np.ndarray
+    spacing: tuple[float, float] | None = None
+    spacing_source: SpacingSource = SpacingSource.UNKNOWN
+    index_to_lps: np.ndarray = field(default_factory=lambda: np.eye(4), repr=False)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+
+def to_grey(pixels: np.ndarray) -> np.ndarray:
+    """(H, W) or (H, W, components) -> (H, W) float32.
+
+    Three or four components are RGB(A); two are grey and alpha; alpha is dropped. Luma after
+    ITU-R BT.601. Raises FilmError for other shapes and for pictures without any contrast or
+    with values that are not finite.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
+        grey = pixels[..., :3].astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    elif pixels.ndim == 3 and pixels.shape[2] in (1, 2):
+        grey = pixels[..., 0].astype(np.float32)
+    elif pixels.ndim == 2:
+        grey = pixels.astype(np.float32)
+    else:
+        raise FilmError(f"not one two-dimensional film (array of shape {pixels.shape}): export a single grey or RGB picture.")
+    if min(grey.shape) < 64:
+        raise FilmError(f"the picture is only {grey.shape[1]} x {grey.shape[0]} pixels: load the film at its original size.")
+    if not np.isfinite(grey).all():
+        raise FilmError("the picture holds values that are not finite (NaN or infinity): export it again.")
+    if grey.max() <= grey.min():
+        raise FilmError("all pixels have the same value: there is no picture in this file.")
+    return grey

@@ -1,0 +1,5 @@
+"""Files -> ``core.Radiograph``."""
+
+from .read import read
+
+__all__ = ["read"]

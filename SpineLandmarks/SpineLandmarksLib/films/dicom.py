@@ -1,0 +1,95 @@
+"""DICOM films: pixels bright-bone, spacing with its provenance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..core.radiograph import FilmError, Radiograph, SpacingSource, to_grey
+from .geometry import header_index_to_lps
+
+
+def looks_like(path: Path, head: bytes) -> bool:
+    """DICOM by its preamble, or by suffix for the old files that have none."""
+    return head[128:132] == b"DICM" or path.suffix.lower() in (".dcm", ".dicom", ".ima")
+
+
+def spacing_of(dataset) -> tuple[tuple[float, float] | None, SpacingSource]:
+    """(x, y) millimetres per pixel and where they come from (DICOM PS3.3, 10.7.1.3).
+
+    PixelSpacing that differs from ImagerPixelSpacing was corrected for magnification, as is one
+    that PixelSpacingCalibrationType says so of. ImagerPixelSpacing is measured at the detector;
+    dividing it by EstimatedRadiographicMagnificationFactor would be an estimate, so it is not done.
+    """
+
+    def pair(keyword: str) -> tuple[float, float] | None:
+        try:
+            row, column = (float(v) for v in dataset.get(keyword))
+        except (TypeError, ValueError):
+            return None
+        # Rows first in DICOM: the first number is the distance in y.
+        return (column, row) if np.isfinite([row, column]).all() and min(row, column) > 0 else None
+
+    patient = pair("PixelSpacing")
+    detector = pair("ImagerPixelSpacing") or pair("NominalScannedPixelSpacing")
+    calibrated = dataset.get("PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL")
+    if patient and (calibrated or (detector and not np.allclose(patient, detector, rtol=1e-3))):
+        return patient, SpacingSource.CALIBRATED
+    if detector:
+        return detector, SpacingSource.DETECTOR
+    if patient:
+        return patient, SpacingSource.FILE
+    return None, SpacingSource.UNKNOWN
+
+
+def _stored_pixels(dataset) -> np.ndarray:
+    """Pixels through pydicom: values as stored for grey films, RGB for coloured ones."""
+    from pydicom.pixels import apply_color_lut, apply_modality_lut
+
+    pixels = dataset.pixel_array
+    photometric = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
+    if photometric == "PALETTE COLOR":
+        return apply_color_lut(pixels, dataset)
+    if photometric.startswith("MONOCHROME"):
+        return apply_modality_lut(pixels, dataset)
+    return pixels  # pydicom has made RGB of YBR
+
+
+def _itk_pixels(path: Path) -> np.ndarray:
+    """Pixels through ITK's GDCM, which knows the JPEG variants that pydicom needs plugins for.
+    GDCM has inverted MONOCHROME1 and applied the modality LUT already."""
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    return pixels[0] if pixels.ndim > 2 and pixels.shape[0] == 1 else pixels
+
+
+def read(path: Path) -> Radiograph:
+    """Read a DICOM file of one frame; raises FilmError."""
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        dataset = pydicom.dcmread(path)
+    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError) as error:
+        raise FilmError("is not a readable DICOM file: it is broken or of another kind.") from error
+    if "PixelData" not in dataset:
+        raise FilmError("holds no pixel data (tag 7FE0,0010): export the image object itself, not a report or directory.")
+    if int(dataset.get("NumberOfFrames") or 1) > 1:
+        raise FilmError(f"holds {dataset.NumberOfFrames} frames, not one film (tag 0028,0008): export a single frame.")
+    inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
+    try:
+        pixels = _stored_pixels(dataset)
+    except Exception:  # pydicom's pixel plugins raise every kind; ITK gets the second try
+        try:
+            pixels, inverted = _itk_pixels(path), False
+        except RuntimeError as error:
+            syntax = getattr(dataset.file_meta.get("TransferSyntaxUID"), "name", "unknown")
+            raise FilmError(f"its pixels cannot be decoded (transfer syntax {syntax}, tag 0002,0010): save it uncompressed.") from error
+    grey = to_grey(pixels)
+    if inverted:
+        grey = grey.max() + grey.min() - grey
+    spacing, source = spacing_of(dataset)
+    return Radiograph(grey, spacing, source, header_index_to_lps(path))

@@ -1,0 +1,54 @@
+"""PNG, JPEG, TIFF, BMP, NRRD and NIfTI films, through SimpleITK."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..core.radiograph import FilmError, Radiograph, SpacingSource, to_grey
+from .geometry import index_to_lps
+
+#: Formats that were made to carry a physical spacing. In PNG, JPEG and TIFF it is a printing
+#: resolution, which says nothing about the patient.
+_WITH_SPACING = (".nrrd", ".nhdr", ".nii", ".nii.gz")
+
+
+def read(path: Path) -> Radiograph:
+    """Read a picture or a volume of one slice; raises FilmError."""
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError:
+        return Radiograph(to_grey(_pillow_pixels(path)))
+    pixels = sitk.GetArrayFromImage(image)
+    spacing = image.GetSpacing()
+    scalar = image.GetNumberOfComponentsPerPixel() == 1
+    # Volumes of one slice: drop every axis of length one that is not a picture axis.
+    axes = pixels.ndim if scalar else pixels.ndim - 1
+    while axes > 2 and 1 in pixels.shape[:axes]:
+        axis = pixels.shape[:axes].index(1)
+        spacing = tuple(s for i, s in enumerate(spacing) if i != axes - 1 - axis)
+        pixels = pixels.squeeze(axis)
+        axes -= 1
+    if axes != 2:
+        raise FilmError(f"holds {' x '.join(str(n) for n in image.GetSize())} voxels, not one film: export a single picture.")
+    grey = to_grey(pixels)
+    if path.name.lower().endswith(_WITH_SPACING):
+        return Radiograph(grey, (float(spacing[0]), float(spacing[1])), SpacingSource.FILE, index_to_lps(image))
+    return Radiograph(grey, index_to_lps=index_to_lps(image))
+
+
+def _pillow_pixels(path: Path) -> np.ndarray:
+    """What ITK does not know: grey PNG with alpha, CMYK JPEG, rarer TIFF; raises FilmError."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            if getattr(image, "n_frames", 1) > 1:
+                raise FilmError(f"holds {image.n_frames} frames, not one film: export a single picture.")
+            return np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA", "I;16", "F", "I") else image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FilmError("cannot be read as DICOM, PNG, JPEG, TIFF, NRRD or NIfTI: the file is broken or of another kind.") from error

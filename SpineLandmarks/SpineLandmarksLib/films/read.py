@@ -1,0 +1,46 @@
+"""One door for every file format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.radiograph import FilmError, Radiograph
+from . import dicom, picture
+
+#: Suffixes that are taken for films when a directory is searched.
+SUFFIXES = (".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nrrd", ".nhdr", ".nii", ".nii.gz", ".bmp")
+
+
+def read(path: str | Path) -> Radiograph:
+    """Read a film: DICOM (by content, whatever the suffix), PNG, JPEG, TIFF, BMP, NRRD or NIfTI.
+
+    Raises FilmError, one sentence, when the file is missing, empty, broken or not a single film.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise FilmError(f"{path.name} is a directory: name the film's file.")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(132)
+    except OSError as error:
+        raise FilmError(f"cannot open the file ({error.strerror}): check its path and permissions.") from error
+    if not head:
+        raise FilmError("the file is empty: copy it again from its source.")
+    return dicom.read(path) if dicom.looks_like(path, head) else picture.read(path)
+
+
+def is_film_name(path: Path) -> bool:
+    """Whether a file below a searched directory is tried: by suffix, or without one (DICOM exports)."""
+    name = path.name.lower()
+    if name.startswith(".") or name == "dicomdir":
+        return False
+    return name.endswith(SUFFIXES) or "." not in name
+
+
+def stem(name: str) -> str:
+    """File name without its film suffix (``.nii.gz`` counts as one)."""
+    lower = name.lower()
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if lower.endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)]
+    return name

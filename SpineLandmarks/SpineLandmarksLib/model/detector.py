@@ -1,0 +1,86 @@
+"""Film in, named corners out: the two-step model end to end."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import numpy as np
+
+from ..core import column
+from ..core.anatomy import CORNERS, corners_of
+from ..core.detection import Corner, CornerStatus, Detection
+from ..core.radiograph import Radiograph
+from .crops import read_corners
+from .locate import locate
+from .sampling import Pyramid
+from .weights import Networks
+
+#: A corner whose heat-map spreads further than this share of the body's width is uncertain.
+UNCERTAIN_SPREAD = 0.12
+
+
+class NoSpineFound(Exception):
+    """Nothing on the film looks like a column of vertebrae seen from the side."""
+
+
+class Cancelled(Exception):
+    """The caller asked to stop."""
+
+
+class Detector:
+    """Runs the networks; one instance serves any number of films.
+
+    ``progress``, where given, is called with a step's name and the share done (0 to 1); it may
+    raise :class:`Cancelled` to stop.
+    """
+
+    def __init__(self, networks: Networks, device: str = "cpu"):
+        self.networks = networks
+        self.device = device
+
+    @property
+    def version(self) -> str:
+        return self.networks.version
+
+    def detect(self, film: Radiograph, progress: Callable[[str, float], None] = lambda step, share: None) -> Detection:
+        """Detect all visible vertebrae; raises NoSpineFound when there is no chain of them."""
+        nets = self.networks
+        progress("prepare", 0.0)
+        pyramid = Pyramid(film.pixels, self.device)
+        progress("find vertebrae", 0.1)
+        located = locate(nets.locator, pyramid)
+        chain = located.chain
+        if chain is None:
+            raise NoSpineFound("no column of vertebrae was found: load an upright lateral film of the spine.")
+        right = located.facing_right
+        progress("find corners", 0.5)
+        poses = column.poses_from_centres(chain.levels, chain.centres, right)
+        points, _ = read_corners(nets.corners, nets.corners_crop, pyramid, poses, right)
+        progress("refine corners", 0.7)
+        poses = [column.pose_from_corners(dict(zip(CORNERS, p)), level) for level, p in zip(chain.levels, points)]
+        points, covariances = read_corners(nets.refiner, nets.refiner_crop, pyramid, poses, right)
+        progress("done", 1.0)
+        corners = {
+            level: _named(level, p, c, pose.width, film.size)
+            for level, p, c, pose in zip(chain.levels, points, covariances, poses)
+        }
+        return Detection(
+            corners, "right" if right else "left", located.facing_confidence, chain.naming_confidence,
+            frozenset(level for level, seen in zip(chain.levels, chain.seen) if not seen),
+        )
+
+
+def _named(level: str, points: np.ndarray, covariances: np.ndarray, width: float, size: tuple[int, int]) -> dict[str, Corner]:
+    named = {}
+    for name, position, covariance in zip(CORNERS, points, covariances):
+        if name not in corners_of(level):
+            continue
+        corner = Corner(position, covariance)
+        if np.any(position < -0.5) or np.any(position > np.array(size) - 0.5):
+            status = CornerStatus.OUTSIDE
+        elif corner.sd > UNCERTAIN_SPREAD * width:
+            status = CornerStatus.UNCERTAIN
+        else:
+            status = CornerStatus.OK
+        named[name] = Corner(position, covariance, status)
+    return named

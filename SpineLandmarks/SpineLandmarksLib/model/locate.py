@@ -1,0 +1,117 @@
+"""Step 1a: vertebrae of a film, found by :class:`LocatorNet` and named as one column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..core import frames
+from ..core.naming import Chain, name_chain
+from . import dsnt
+from .networks import STRIDE, LocatorNet, LocatorOutput
+from .sampling import Pyramid, network_input, sample
+
+#: (width, height) of the canvas that a film is letterboxed into.
+CANVAS = (256, 448)
+
+#: Peaks of the presence map below this probability are not even candidates.
+MIN_PRESENCE = 0.08
+
+#: Zoom and centre of the extra looks, as fractions of the canvas: averaging them steadies the names.
+_LOOKS = ((1.0, (0.5, 0.5)), (1.2, (0.5, 0.55)), (0.88, (0.5, 0.5)))
+
+
+@dataclass(frozen=True)
+class Located:
+    """The named chain of a film, and the side the patient faces with its probability."""
+
+    chain: Chain | None
+    facing_right: bool
+    facing_confidence: float
+
+
+@dataclass
+class Maps:
+    """Evidence on the canvas grid at stride 4: presence (h, w), level log-probabilities (18, h, w)."""
+
+    presence: Tensor
+    levels: Tensor
+    facing_right: float
+
+
+def _looks(canvas: tuple[int, int]) -> list[tuple[np.ndarray, bool]]:
+    """Canvas -> view maps, each straight and mirrored."""
+    looks = []
+    for zoom, centre in _LOOKS:
+        point = np.array(centre) * canvas
+        view = frames.translation(*(np.array(canvas) / 2 - 0.5)) @ np.diag([zoom, zoom, 1]) @ frames.translation(*(0.5 - point))
+        looks += [(view, False), (frames.mirror(canvas[0]) @ view, True)]
+    return looks
+
+
+def _back_on_canvas(maps: Tensor, view: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Resample (C, h, w) maps of a view onto the canvas grid; also the (h, w) mask of what it saw."""
+    h, w = maps.shape[-2:]
+    to_cells = frames.scaling(1 / STRIDE)
+    m = torch.as_tensor(to_cells @ view @ np.linalg.inv(to_cells), dtype=maps.dtype, device=maps.device)
+    y, x = torch.meshgrid(torch.arange(h, device=maps.device, dtype=maps.dtype), torch.arange(w, device=maps.device, dtype=maps.dtype), indexing="ij")
+    vx, vy = m[0, 0] * x + m[0, 1] * y + m[0, 2], m[1, 0] * x + m[1, 1] * y + m[1, 2]
+    grid = torch.stack([(2 * vx + 1) / w - 1, (2 * vy + 1) / h - 1], -1)[None]
+    seen = ((grid.abs() <= 1).all(-1)[0]).to(maps.dtype)
+    return F.grid_sample(maps[None], grid, padding_mode="border", align_corners=False)[0], seen
+
+
+@torch.inference_mode()
+def evidence(network: LocatorNet, film: Pyramid, matrix: np.ndarray) -> Maps:
+    """Run all looks at a film as one batch and average them; ``matrix`` is film -> canvas."""
+    looks = _looks(CANVAS)
+    views = [sample(film, view @ matrix, CANVAS) for view, _ in looks]
+    values, inside = (torch.stack(parts)[:, None] for parts in zip(*views))
+    out: LocatorOutput = network(network_input(values, inside))
+    presence, levels, weight, facing = 0.0, 0.0, 0.0, 0.0
+    for i, (view, mirrored) in enumerate(looks):
+        maps = torch.cat([out.presence[i : i + 1].sigmoid(), out.levels[i].log_softmax(0)])
+        maps, seen = _back_on_canvas(maps, view)
+        presence, levels, weight = presence + maps[0] * seen, levels + maps[1:] * seen, weight + seen
+        facing += float((1 - out.facing[i].sigmoid()) if mirrored else out.facing[i].sigmoid())
+    weight = weight.clamp_min(1)
+    return Maps(presence / weight, levels / weight, facing / len(looks))
+
+
+def candidates(maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Peaks of the presence map: centres (n, 2) in canvas pixels, presence (n,), log-probabilities (n, 18).
+
+    A peak's place is the DSNT of its neighbourhood; its name is read over the same neighbourhood.
+    """
+    p = maps.presence
+    is_peak = (p == F.max_pool2d(p[None, None], 5, 1, 2)[0, 0]) & (p > MIN_PRESENCE)
+    points, scores, names = [], [], []
+    radius = 2
+    padded = F.pad(p, (radius,) * 4)
+    levels = F.pad(maps.levels, (radius,) * 4)
+    for y, x in is_peak.nonzero().tolist():
+        window = padded[y : y + 2 * radius + 1, x : x + 2 * radius + 1]
+        heat = window / window.sum()
+        side = heat.new_tensor([window.shape[1], window.shape[0]])
+        cell = dsnt.to_pixels(dsnt.dsnt(heat), side) - radius + heat.new_tensor([x, y])
+        points.append(((cell + 0.5) * STRIDE - 0.5).cpu().numpy())
+        scores.append(float(p[y, x]))
+        names.append((levels[:, y : y + 2 * radius + 1, x : x + 2 * radius + 1] * heat).sum((-2, -1)).cpu().numpy())
+    if not points:
+        return np.zeros((0, 2)), np.zeros(0), np.zeros((0, maps.levels.shape[0]))
+    return np.array(points, float), np.array(scores), np.array(names, float)
+
+
+def locate(network: LocatorNet, film: Pyramid) -> Located:
+    """Find and name the vertebrae of a film; the chain's centres are film pixels."""
+    matrix = frames.letterbox(film.size, CANVAS)
+    maps = evidence(network, film, matrix)
+    centres, presence, names = candidates(maps)
+    centres = frames.apply(np.linalg.inv(matrix), centres)
+    chain = name_chain(centres, presence, names)
+    right = maps.facing_right > 0.5
+    return Located(chain, right, maps.facing_right if right else 1 - maps.facing_right)

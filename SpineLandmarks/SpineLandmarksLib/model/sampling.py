@@ -1,0 +1,112 @@
+"""From a film to what a network sees: resampling and normalisation, the same for training and use."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..core import frames
+
+
+class Pyramid:
+    """A grey film with its half-size copies, so that shrinking it does not alias.
+
+    Parameters
+    ----------
+    pixels : (height, width) array of any numeric type; kept as float32, scaled so that the 0.5th
+        and 99.5th percentiles are 0 and 1 (not clipped).
+    """
+
+    def __init__(self, pixels: np.ndarray, device: torch.device | str = "cpu"):
+        pixels = np.asarray(pixels, dtype=np.float32)
+        # Every eighth pixel is enough for two percentiles of a film, and much faster.
+        step = max(1, int(math.sqrt(pixels.size / 250_000)))
+        low, high = np.percentile(pixels[::step, ::step], (0.5, 99.5))
+        scaled = ((pixels - low) / max(high - low, 1e-6)).astype(np.float32)
+        level = torch.from_numpy(scaled)[None, None].to(device)
+        self.size = (pixels.shape[1], pixels.shape[0])
+        self.levels = [level]
+        while min(level.shape[-2:]) >= 16:
+            level = F.avg_pool2d(level, 2, ceil_mode=True, count_include_pad=False)
+            self.levels.append(level)
+
+    @property
+    def device(self) -> torch.device:
+        return self.levels[0].device
+
+
+def sample(
+    film: Pyramid, matrix: np.ndarray, size: tuple[int, int], row_shift: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Resample a film into a canvas or crop.
+
+    Parameters
+    ----------
+    matrix : 3x3 film -> canvas map (see ``core.frames``).
+    size : (width, height) of the canvas.
+    row_shift : optional (height,) tensor: canvas row y is read from x + row_shift[y]; bends the
+        column for augmentation.
+
+    Returns
+    -------
+    (values, inside) : both (height, width); ``inside`` is 1 where the canvas lies on the film,
+        and ``values`` is 0 where it does not.
+    """
+    shrink = 1.0 / frames.scale_of(matrix)
+    k = int(np.clip(round(math.log2(max(shrink, 1e-6))), 0, len(film.levels) - 1))
+    source = film.levels[k]
+    back = np.linalg.inv(matrix @ np.linalg.inv(frames.scaling(0.5**k)))
+    w, h = size
+    device = film.device
+    x = torch.arange(w, dtype=torch.float32, device=device).expand(h, w)
+    y = torch.arange(h, dtype=torch.float32, device=device)[:, None].expand(h, w)
+    if row_shift is not None:
+        x = x + row_shift.to(device)[:, None]
+    b = torch.as_tensor(back, dtype=torch.float32, device=device)
+    sx = b[0, 0] * x + b[0, 1] * y + b[0, 2]
+    sy = b[1, 0] * x + b[1, 1] * y + b[1, 2]
+    sh, sw = source.shape[-2:]
+    inside = ((sx > -0.5) & (sx < sw - 0.5) & (sy > -0.5) & (sy < sh - 0.5)).float()
+    grid = torch.stack([2 * (sx + 0.5) / sw - 1, 2 * (sy + 0.5) / sh - 1], dim=-1)[None]
+    values = F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return values[0, 0] * inside, inside
+
+
+def _box_mean(values: Tensor, radius: int) -> Tensor:
+    """Mean over a (2 radius + 1) square, zeros outside: (B, 1, H, W) -> same; by running sums."""
+    size = 2 * radius + 1
+    for axis in (-2, -1):
+        values = values.movedim(axis, -1)
+        total = F.pad(values, (radius + 1, radius)).cumsum(-1)
+        values = ((total[..., size:] - total[..., :-size]) / size).movedim(-1, axis)
+    return values
+
+
+def _standardised(values: Tensor, mean: Tensor, variance: Tensor, inside: Tensor, floor: float) -> Tensor:
+    return ((values - mean) / (variance.clamp_min(0) + floor**2).sqrt()).clamp(-4, 4) * inside
+
+
+def network_input(values: Tensor, inside: Tensor) -> Tensor:
+    """Three views of each canvas: (B, 1, H, W) values and inside-masks -> (B, 3, H, W).
+
+    Channel 0 is standardised over the whole canvas, channels 1 and 2 over a wide and a narrow
+    neighbourhood: the haze, burnt-out pelvis and vignettes of photographed films vanish there.
+    """
+    side = max(values.shape[-2:])
+    count = inside.sum((-2, -1), keepdim=True).clamp_min(1)
+    mean = values.sum((-2, -1), keepdim=True) / count
+    variance = ((values - mean) ** 2 * inside).sum((-2, -1), keepdim=True) / count
+    channels = [_standardised(values, mean, variance, inside, 0.02)]
+    for fraction in (8, 24):
+        radius = max(2, side // (2 * fraction))
+        weight = _box_mean(inside, radius).clamp_min(1e-4)
+        local = _box_mean(values, radius) / weight
+        square = _box_mean(values**2, radius) / weight
+        # The floor follows the film's own contrast, so that noise in black borders stays small.
+        floor = 0.15 * variance.clamp_min(0).sqrt() + 0.01
+        channels.append(((values - local) / ((square - local**2).clamp_min(0) + floor**2).sqrt()).clamp(-4, 4) * inside)
+    return torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last)

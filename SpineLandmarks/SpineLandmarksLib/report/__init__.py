@@ -1,0 +1,1 @@
+"""What a user takes home: tables, an annotated picture, a Slicer markups file."""

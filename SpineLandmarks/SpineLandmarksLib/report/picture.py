@@ -1,0 +1,152 @@
+"""The annotated film: corners, endplates, level names and the main angles, drawn with Pillow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..core import column
+from ..core.anatomy import ENDPLATES
+from ..core.detection import CornerStatus, Detection
+from ..core.measurements import Measured, MeasuredStatus
+from ..core.radiograph import Radiograph
+
+#: Height of the film in the picture; films are shrunk or enlarged to it, never distorted.
+HEIGHT = 1400
+#: Drawn this much larger and then shrunk, for smooth lines.
+_OVERSAMPLING = 2
+
+_PLATE = (94, 214, 255)
+_CORNER = (120, 255, 140)
+_DOUBT = (255, 190, 60)
+_TEXT = (240, 240, 240)
+_MUTED = (150, 150, 150)
+_PANEL = (18, 20, 24)
+_MAIN = ("LL_L1_S1", "LL_L1_L5", "SS", "LDI", "TLK_T11_L2", "TK_T4_T12")
+_COBB = (255, 130, 170)
+
+
+def _grey(radiograph: Radiograph, size: tuple[int, int]) -> Image.Image:
+    low, high = np.percentile(radiograph.pixels[::4, ::4], (1, 99.5))
+    scaled = np.clip((radiograph.pixels - low) / max(high - low, 1e-6), 0, 1) ** 0.8
+    return Image.fromarray((scaled * 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS).convert("RGB")
+
+
+class _Pen:
+    """Draws in film pixels, sized in picture pixels."""
+
+    def __init__(self, image: Image.Image, per_pixel: np.ndarray):
+        self.draw = ImageDraw.Draw(image)
+        self.per_pixel = per_pixel
+
+    def at(self, point: np.ndarray) -> tuple[float, float]:
+        return tuple((np.asarray(point) + 0.5) * self.per_pixel)
+
+    def line(self, a, b, colour, width: float) -> None:
+        self.draw.line([self.at(a), self.at(b)], fill=colour, width=round(width * _OVERSAMPLING))
+
+    def dot(self, point, colour, radius: float) -> None:
+        x, y = self.at(point)
+        r = radius * _OVERSAMPLING
+        self.draw.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline=(0, 0, 0))
+
+    def text(self, point, text: str, colour, size: float, anchor: str) -> None:
+        font = ImageFont.load_default(size * _OVERSAMPLING)
+        self.draw.text(self.at(point), text, fill=colour, font=font, anchor=anchor, stroke_width=2 * _OVERSAMPLING, stroke_fill=(0, 0, 0))
+
+
+def _draw_vertebra(pen: _Pen, detection: Detection, level: str) -> None:
+    corners = {name: corner for name, corner in detection.corners[level].items() if corner.status is not CornerStatus.OUTSIDE}
+    for anterior, posterior in ENDPLATES.values():
+        if anterior in corners and posterior in corners:
+            pen.line(corners[anterior].position, corners[posterior].position, _PLATE, 2)
+    for corner in corners.values():
+        pen.dot(corner.position, _CORNER if corner.status is CornerStatus.OK else _DOUBT, 4)
+    if "SA" not in corners or "SP" not in corners:
+        return
+    # The name stands inside the body; the sacrum's below its plate.
+    positions = {name: corner.position for name, corner in corners.items()}
+    if {"IA", "IP"} <= positions.keys():
+        place = column.body_centre(positions, level)
+    else:
+        plate = positions["SP"] - positions["SA"]
+        down = np.array([-plate[1], plate[0]]) * (1 if detection.facing == "left" else -1)
+        place = (positions["SA"] + positions["SP"]) / 2 + 0.3 * down
+    pen.text(place, level, _DOUBT if level in detection.unseen else _TEXT, 19, "mm")
+
+
+def _draw_cobb(pen: _Pen, detection: Detection, upper: str, lower: str, text: str) -> None:
+    """The angle as surgeons draw it: both plates extended backwards until the lines meet, or nearly."""
+    plates = []
+    for level in (upper, lower):
+        a, p = (detection.corners[level][name].position for name in ("SA", "SP"))
+        plates.append((a, p, (p - a) / max(np.linalg.norm(p - a), 1e-9)))
+    (a1, p1, u1), (a2, p2, u2) = plates
+    reach = 0.9 * np.linalg.norm(p1 - p2)
+    crossing = np.linalg.solve(np.stack([u1, -u2], 1), p2 - p1) if abs(u1[0] * u2[1] - u1[1] * u2[0]) > 1e-3 else (np.inf, np.inf)
+    ends = [p + u * (min(t, reach) if t > 0 else 0.4 * reach) for (_, p, u), t in zip(plates, crossing)]
+    pen.line(a1, ends[0], _COBB, 1.5)
+    pen.line(a2, ends[1], _COBB, 1.5)
+    pen.text((ends[0] + ends[1]) / 2, text, _COBB, 22, "mm")
+
+
+def _panel(image: Image.Image, left: int, title: str, detection: Detection, radiograph: Radiograph, measured: tuple[Measured, ...]) -> None:
+    draw = ImageDraw.Draw(image)
+    x, y, s = left + 24 * _OVERSAMPLING, 24 * _OVERSAMPLING, _OVERSAMPLING
+
+    def write(text: str, size: int, colour=_TEXT, indent: int = 0) -> None:
+        nonlocal y
+        draw.text((x + indent * s, y), text, fill=colour, font=ImageFont.load_default(size * s))
+        y += round(size * 1.45 * s)
+
+    write(title if len(title) < 34 else "..." + title[-31:], 22)
+    write(f"patient faces {detection.facing}", 16, _MUTED)
+    spacing = radiograph.spacing
+    write(f"spacing {spacing[0]:.3f} x {spacing[1]:.3f} mm ({radiograph.spacing_source.value})" if spacing else "spacing unknown: no distances", 16, _MUTED)
+    y += 12 * s
+    for m in measured:
+        d = m.definition
+        main, segmental = d.id in _MAIN, d.id.startswith("SL_L")
+        if not (main or segmental):
+            continue
+        if m.value is None:
+            if main:
+                write(f"{d.id}   not measurable", 18, _MUTED)
+                write(m.reason, 13, _MUTED, 12)
+            continue
+        unit = "°" if d.unit == "deg" else f" {d.unit}"
+        mark = "" if m.status is MeasuredStatus.OK else "  ?"
+        write(f"{d.id}   {m.value:.1f}{unit}{mark}", 22 if main else 17, _TEXT if not mark else _DOUBT)
+        if main and d.normal:
+            write(f"usual {d.normal[0]:g} to {d.normal[1]:g}{unit}", 13, _MUTED, 12)
+    y += 12 * s
+    if any(m.status is MeasuredStatus.UNCERTAIN for m in measured):
+        write("? and orange: look before you use it", 14, _DOUBT)
+    write("SpineLandmarks: not a medical device", 13, _MUTED)
+
+
+def annotate(title: str, radiograph: Radiograph, detection: Detection, measured: tuple[Measured, ...]) -> Image.Image:
+    """The picture: the film at the height of ``HEIGHT``, and a panel with the main angles."""
+    w, h = radiograph.size
+    sx, sy = radiograph.spacing or (1.0, 1.0)
+    # Films with oblong pixels are shown in their true proportions.
+    size = (max(1, round(HEIGHT * _OVERSAMPLING * (w * sx) / (h * sy))), HEIGHT * _OVERSAMPLING)
+    film = _grey(radiograph, size)
+    pen = _Pen(film, np.array(size) / (w, h))
+    for m in measured:
+        if m.definition.id == "LL_L1_S1" and m.value is not None:
+            _draw_cobb(pen, detection, "L1", "S1", f"LL {m.value:.0f}°")
+    for level in detection.levels:
+        _draw_vertebra(pen, detection, level)
+    panel = 400 * _OVERSAMPLING
+    sheet = Image.new("RGB", (film.width + panel, film.height), _PANEL)
+    sheet.paste(film, (0, 0))
+    _panel(sheet, film.width, title, detection, radiograph, measured)
+    return sheet.resize((sheet.width // _OVERSAMPLING, sheet.height // _OVERSAMPLING), Image.Resampling.LANCZOS)
+
+
+def write(path: Path, *args) -> None:
+    """Arguments as for :func:`annotate`, after the path of the PNG."""
+    annotate(*args).save(path)

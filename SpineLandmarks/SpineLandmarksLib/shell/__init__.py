@@ -1,0 +1,1 @@
+"""The ``spine-landmarks`` command."""

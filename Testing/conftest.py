@@ -1,0 +1,33 @@
+"""Shared fixtures: a hand-made column whose every angle is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from SpineLandmarksLib.core.detection import Corner, CornerStatus, Detection
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE_FILM = ROOT / "Resources" / "SampleFilm" / "simulated_lateral.png"
+
+
+def make_detection(corners, facing="left", status=CornerStatus.OK, **more) -> Detection:
+    """Detection from {level: {corner: (x, y)}}."""
+    return Detection(
+        {level: {k: Corner(np.array(p, float), np.eye(2), status) for k, p in named.items()} for level, named in corners.items()},
+        facing, **more,
+    )
+
+
+@pytest.fixture
+def sample_film() -> Path:
+    return SAMPLE_FILM
+
+
+@pytest.fixture(scope="session")
+def detector():
+    from SpineLandmarksLib.model.detector import Detector
+    from SpineLandmarksLib.model.weights import load
+
+    return Detector(load())

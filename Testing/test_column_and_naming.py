@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from SpineLandmarksLib.core import column
+from SpineLandmarksLib.core.anatomy import LEVELS, corners_of
+from SpineLandmarksLib.core.naming import name_chain
+
+
+def column_of(levels, gap=40.0, tilt=0.05):
+    return np.array([[100 + tilt * gap * i, 50 + gap * i] for i in range(len(levels))])
+
+
+def names_of(levels, sure=3.0):
+    """Log-probabilities that favour each candidate's true level."""
+    logits = np.zeros((len(levels), len(LEVELS)))
+    for row, level in enumerate(levels):
+        logits[row, LEVELS.index(level)] = sure
+    return logits - np.log(np.exp(logits).sum(1, keepdims=True))
+
+
+LUMBAR = ("T12", "L1", "L2", "L3", "L4", "L5", "S1")
+
+
+def test_corners_of_an_unknown_level_is_refused():
+    with pytest.raises(ValueError, match="C8"):
+        corners_of("C8")
+
+
+def test_clear_chain_is_named():
+    chain = name_chain(column_of(LUMBAR), np.full(7, 0.9), names_of(LUMBAR))
+    assert chain.levels == LUMBAR and chain.seen.all() and chain.naming_confidence > 0.7
+
+
+def test_one_misnamed_vertebra_is_overruled_by_the_chain():
+    names = names_of(LUMBAR)
+    names[3] = names_of(["T5"], sure=8.0)[0]
+    assert name_chain(column_of(LUMBAR), np.full(7, 0.9), names).levels == LUMBAR
+
+
+def test_missing_vertebra_is_filled_between_its_neighbours_and_marked():
+    keep = [0, 1, 2, 4, 5, 6]
+    centres = column_of(LUMBAR)
+    chain = name_chain(centres[keep], np.full(6, 0.9), names_of(LUMBAR)[keep])
+    assert chain.levels == LUMBAR
+    assert list(chain.seen) == [True, True, True, False, True, True, True]
+    np.testing.assert_allclose(chain.centres[3], centres[3])
+
+
+def test_stray_candidate_beside_the_column_is_left_out():
+    centres = np.vstack([column_of(LUMBAR), [[220.0, 170.0]]])
+    names = np.vstack([names_of(LUMBAR), names_of(["L3"])])
+    chain = name_chain(centres, np.array([0.9] * 7 + [0.4]), names)
+    assert chain.levels == LUMBAR and chain.centres[:, 0].max() < 150
+
+
+def test_vague_names_give_low_confidence():
+    chain = name_chain(column_of(LUMBAR), np.full(7, 0.9), names_of(LUMBAR, sure=0.05))
+    assert chain.naming_confidence < 0.4
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_no_chain_from_fewer_than_two(n):
+    assert name_chain(np.zeros((n, 2)), np.ones(n), np.zeros((n, 18))) is None
+
+
+@pytest.mark.parametrize("facing_right", [False, True])
+def test_poses_from_centres_of_an_upright_column(facing_right):
+    poses = column.poses_from_centres(LUMBAR, column_of(LUMBAR, tilt=0.0), facing_right)
+    for pose in poses:
+        np.testing.assert_allclose(pose.posterior, [-1, 0] if facing_right else [1, 0], atol=1e-9)
+        assert pose.width == pytest.approx(0.95 * 40)
+
+
+def test_pose_of_a_single_centre_is_refused():
+    with pytest.raises(ValueError, match="single vertebra"):
+        column.poses_from_centres(["L3"], np.zeros((1, 2)), False)
+
+
+def test_pose_from_corners_of_a_rectangle():
+    corners = {k: np.array(p, float) for k, p in {"SA": (0, 0), "SP": (40, 0), "IA": (0, 30), "IP": (40, 30)}.items()}
+    pose = column.pose_from_corners(corners, "L3")
+    np.testing.assert_allclose(pose.centre, [20, 15])
+    np.testing.assert_allclose(pose.posterior, [1, 0])
+    assert pose.width == 40
+    # S1 is its plate alone.
+    np.testing.assert_allclose(column.pose_from_corners(corners, "S1").centre, [20, 0])

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import torch
+from SpineLandmarksLib.core import frames
+from SpineLandmarksLib.model.sampling import Pyramid, network_input, sample
+
+
+def disc_film(size=(400, 600), centre=(150.0, 320.0), radius=40.0) -> np.ndarray:
+    y, x = np.mgrid[: size[1], : size[0]]
+    return ((x - centre[0]) ** 2 + (y - centre[1]) ** 2 < radius**2).astype(np.float32)
+
+
+def centroid(values: torch.Tensor) -> np.ndarray:
+    h, w = values.shape
+    y, x = np.mgrid[:h, :w]
+    v = values.numpy()
+    return np.array([(v * x).sum(), (v * y).sum()]) / v.sum()
+
+
+@pytest.mark.parametrize("canvas", [(256, 448), (64, 96), (800, 1200)])
+def test_points_and_pixels_go_through_the_same_map(canvas):
+    film = Pyramid(disc_film())
+    matrix = frames.letterbox(film.size, canvas)
+    values, inside = sample(film, matrix, canvas)
+    np.testing.assert_allclose(centroid(values), frames.apply(matrix, [150.0, 320.0]), atol=0.1)
+    assert values[inside == 0].abs().max() == 0 if (inside == 0).any() else True
+
+
+@pytest.mark.parametrize("facing_right", [False, True])
+def test_rotated_and_mirrored_crop_centres_what_it_is_asked_to(facing_right):
+    film = Pyramid(disc_film())
+    matrix = frames.crop_frame(np.array([150.0, 320.0]), np.array([1.0, 0.7]), 160.0, 128, facing_right)
+    values, inside = sample(film, matrix, (128, 128))
+    np.testing.assert_allclose(centroid(values), [63.5, 63.5], atol=0.15)
+    assert inside.min() in (0, 1)
+
+
+def test_shrinking_does_not_alias_a_fine_grid():
+    # A grid finer than the canvas can show must come out grey, not as a moire.
+    film = np.zeros((1024, 1024), np.float32)
+    film[::2] = 1
+    values, _ = sample(Pyramid(film), frames.letterbox((1024, 1024), (100, 100)), (100, 100))
+    assert values[10:-10, 10:-10].std() < 0.1
+
+
+def test_network_input_ignores_exposure():
+    film = disc_film() * 0.5 + np.random.default_rng(0).normal(0, 0.02, (600, 400)).astype(np.float32)
+    views = []
+    for picture in (film, 1000 + 3000 * film):
+        values, inside = sample(Pyramid(picture), frames.letterbox((400, 600), (128, 192)), (128, 192))
+        views.append(network_input(values[None, None], inside[None, None]))
+    torch.testing.assert_close(views[0], views[1], atol=2e-3, rtol=1e-3)
+    assert views[0].shape == (1, 3, 192, 128) and torch.isfinite(views[0]).all()

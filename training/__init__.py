@@ -1,0 +1,1 @@
+"""Training, evaluation and simulation; run from the repository's root as ``python -m training ...``."""

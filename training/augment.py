@@ -1,0 +1,98 @@
+"""Random changes of geometry and exposure that films really show.
+
+Every random number comes from the numpy generator handed in, so that a step is reproducible from
+its seed alone. Pictures are (B, 1, H, W) tensors with 0 black and 1 white; ``inside`` masks the
+film's area.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def random_linear(rng: np.random.Generator, rotation: float, scale: float, shear: float, aspect: float) -> np.ndarray:
+    """Random 2x2 map: degrees (uniform), log-scale, shear and log-aspect (normal) of these spreads."""
+    angle = np.radians(rng.uniform(-rotation, rotation))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    stretch = np.exp(rng.normal(0, aspect) / 2)
+    skew = np.array([[1, rng.normal(0, shear)], [0, 1]])
+    return np.exp(rng.normal(0, scale)) * turn @ np.diag([stretch, 1 / stretch]) @ skew
+
+
+def random_bend(rng: np.random.Generator, height: int, amplitude: float) -> Tensor:
+    """Smooth sideways shift of each canvas row in pixels, (height,): bends the column."""
+    y = np.linspace(0, 1, height)
+    shift = sum(rng.normal(0, amplitude / k) * np.sin(np.pi * k * y + rng.uniform(0, 2 * np.pi)) for k in (1, 2, 3))
+    return torch.as_tensor(shift, dtype=torch.float32)
+
+
+def unbend(points: np.ndarray, shift: Tensor) -> np.ndarray:
+    """Where points (n, 2) of the straight canvas lie on the bent one (see ``sampling.sample``)."""
+    rows = np.arange(len(shift))
+    moved = np.array(points, float)
+    moved[..., 0] -= np.interp(moved[..., 1], rows, shift.numpy())
+    return moved
+
+
+def _column(values: np.ndarray, like: Tensor) -> Tensor:
+    return torch.as_tensor(values, dtype=like.dtype, device=like.device)[:, None, None, None]
+
+
+def blur(pictures: Tensor, sigmas: np.ndarray) -> Tensor:
+    """Gaussian blur of each picture of a batch with its own sigma in pixels (0: unchanged)."""
+    radius = int(np.ceil(2.5 * max(float(np.max(sigmas)), 0.3)))
+    x = torch.arange(-radius, radius + 1, dtype=pictures.dtype, device=pictures.device)
+    kernel = torch.exp(-(x**2) / (2 * _column(np.maximum(sigmas, 1e-2), pictures)[..., 0] ** 2))
+    kernel = (kernel / kernel.sum(-1, keepdim=True))[:, :, None]
+    batch = pictures.transpose(0, 1)
+    padded = F.pad(batch, (radius,) * 4, mode="replicate")
+    n = pictures.shape[0]
+    rows = F.conv2d(padded, kernel, groups=n)
+    return F.conv2d(rows, kernel.transpose(-1, -2), groups=n).transpose(0, 1)
+
+
+def photometric(pictures: Tensor, inside: Tensor, rng: np.random.Generator, strength: float = 1.0) -> Tensor:
+    """Exposure, blur, unsharp masking, noise, vignettes, marks and collimation, at random."""
+    n, _, h, w = pictures.shape
+
+    def sometimes(p: float, values: np.ndarray, otherwise: float) -> np.ndarray:
+        return np.where(rng.random(n) < p * strength, values, otherwise)
+
+    v = pictures.clamp(0, 1.1)
+    v = v.clamp_min(1e-4) ** _column(np.exp(sometimes(0.8, rng.normal(0, 0.35, n), 0)), v)
+    # Uneven exposure: white pelvis, black thorax, haze.
+    amount = _column(sometimes(0.6, rng.uniform(0.1, 0.6, n), 0), v)
+    field = torch.as_tensor(rng.normal(size=(n, 1, 4, 4)), dtype=v.dtype, device=v.device)
+    v = v * torch.exp(amount * F.interpolate(field, size=(h, w), mode="bicubic", align_corners=True))
+    haze = _column(sometimes(0.25, rng.uniform(0, 0.5, n), 0), v)
+    v = v * (1 - haze) + haze
+    low = _column(sometimes(0.3, rng.uniform(0, 0.25, n), 0), v)
+    high = _column(sometimes(0.4, rng.uniform(0.6, 1.1, n), 1.1), v)
+    v = ((v - low) / (high - low)).clamp(0, 1)
+    if rng.random() < 0.5 * strength:
+        v = blur(v, sometimes(0.5, rng.uniform(0.4, 1.8, n), 0))
+    if rng.random() < 0.5 * strength:
+        soft = blur(v, rng.uniform(1.5, 5, n))
+        v = v + _column(sometimes(0.6, rng.uniform(0.3, 2.0, n), 0), v) * (v - soft)
+    noise = torch.as_tensor(rng.standard_normal((n, 1, h, w), dtype=np.float32), device=v.device)
+    if rng.random() < 0.4:
+        noise = blur(noise, np.full(n, rng.uniform(0.4, 1.2))) * 1.5
+    v = v + noise * _column(sometimes(0.7, rng.uniform(0, 0.07, n), 0), v)
+    for i in range(n):
+        for _ in range(rng.integers(1, 4) if rng.random() < 0.3 * strength else 0):
+            # Markers, text labels, metal, folds.
+            bh, bw = (int(s * rng.uniform(0.02, 0.22)) + 1 for s in (h, w))
+            y, x = rng.integers(0, h - bh + 1), rng.integers(0, w - bw + 1)
+            mix = rng.uniform(0.3, 1)
+            v[i, :, y : y + bh, x : x + bw] = (1 - mix) * v[i, :, y : y + bh, x : x + bw] + mix * rng.uniform(0, 1)
+        if rng.random() < 0.2 * strength:
+            # A collimator blade, straight across one side.
+            angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.55, 1.0)
+            yy = torch.linspace(-1, 1, h, device=v.device)[:, None]
+            xx = torch.linspace(-1, 1, w, device=v.device)[None]
+            outside = (np.cos(angle) * xx + np.sin(angle) * yy) > reach
+            v[i, 0][outside] = rng.choice([0.0, 1.0], p=[0.8, 0.2])
+    return v * inside

@@ -1,0 +1,149 @@
+"""The task of steps 1b and 2: corners of one vertebra on a crop around a roughly known pose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from SpineLandmarksLib.core import column, frames
+from SpineLandmarksLib.core.anatomy import CORNERS, corners_of
+from SpineLandmarksLib.core.column import Pose
+from SpineLandmarksLib.model import dsnt
+from SpineLandmarksLib.model.crops import CropShape
+from SpineLandmarksLib.model.networks import CornerNet
+from SpineLandmarksLib.model.sampling import Pyramid, network_input, sample
+
+from . import augment
+from .dataset import LabelledFilm
+
+
+@dataclass(frozen=True)
+class CornerConfig:
+    """One of the two corner networks; spreads are standard deviations in body widths or degrees."""
+
+    crop_size: int
+    crop_span: float  # side of the crop over the width of the body
+    poses_from: str  # "centres" (step 1b) or "corners" (step 2)
+    jitter_shift: float
+    jitter_scale: float
+    jitter_rotation: float
+    sigma: float = 1.0  # of the target, heat-map pixels
+    js_weight: float = 1.0
+    slope_weight: float = 0.5
+    batch: int = 24
+    validation_draws: int = 4
+
+
+class CornerTask:
+    """Batches, loss and validation of a corner network."""
+
+    error_name = "corner_error"
+
+    def __init__(self, config: CornerConfig, films: list[LabelledFilm]):
+        self.config = config
+        self.films = [(film, Pyramid(film.pixels)) for film in films]
+        self.items = [(i, level) for i, (film, _) in enumerate(self.films) for level in film.levels]
+
+    @staticmethod
+    def build() -> CornerNet:
+        return CornerNet()
+
+    def _pose(self, film: LabelledFilm, level: str, rng: np.random.Generator) -> Pose:
+        """The pose that the step before would hand over, with errors of its size."""
+        c = self.config
+        true = column.pose_from_corners(film.corners[level], level)
+        if c.poses_from == "centres":
+            levels = film.levels
+            centres = np.array([column.body_centre(film.corners[x], x) for x in levels])
+            centres = centres + rng.normal(0, c.jitter_shift * true.width, centres.shape)
+            pose = column.poses_from_centres(levels, centres, film.facing_right)[levels.index(level)]
+        else:
+            moved = {k: p + rng.normal(0, c.jitter_shift * true.width, 2) for k, p in film.corners[level].items()}
+            pose = column.pose_from_corners(moved, level)
+            pose = Pose(pose.centre + rng.normal(0, c.jitter_shift * true.width, 2), pose.posterior, pose.width)
+        turn = frames.rotation_about(np.zeros(2), rng.normal(0, c.jitter_rotation))
+        return Pose(pose.centre, turn[:2, :2] @ pose.posterior, pose.width * np.exp(rng.normal(0, c.jitter_scale)))
+
+    def _crops(self, items, rng: np.random.Generator, augmented: bool):
+        c = self.config
+        pictures, masks, targets, weights, matrices = [], [], [], [], []
+        for index, level in items:
+            film, pyramid = self.films[index]
+            pose = self._pose(film, level, rng)
+            matrix = CropShape(c.crop_size, c.crop_span).frame(pose, film.facing_right)
+            if augmented:
+                middle = np.full(2, (c.crop_size - 1) / 2)
+                linear = np.eye(3)
+                linear[:2, :2] = augment.random_linear(rng, 4, 0.05, 0.06, 0.08)
+                matrix = frames.translation(*middle) @ linear @ frames.translation(*-middle) @ matrix
+            picture, inside = sample(pyramid, matrix, (c.crop_size, c.crop_size))
+            target, weight = np.zeros((len(CORNERS), 2)), np.zeros(len(CORNERS))
+            for k, corner in enumerate(CORNERS):
+                if corner in corners_of(level):
+                    target[k] = frames.apply(matrix, film.corners[level][corner])
+                    on_crop = np.all((target[k] >= 0) & (target[k] <= c.crop_size - 1))
+                    weight[k] = film.weights[level][corner] * on_crop
+            pictures.append(picture)
+            masks.append(inside)
+            targets.append(target)
+            weights.append(weight)
+            matrices.append(matrix)
+        pictures, masks = torch.stack(pictures)[:, None], torch.stack(masks)[:, None]
+        if augmented:
+            pictures = augment.photometric(pictures, masks, rng)
+        as_tensor = lambda a: torch.as_tensor(np.array(a), dtype=torch.float32)
+        return network_input(pictures, masks), as_tensor(targets), as_tensor(weights), matrices
+
+    def loss(self, model: nn.Module, rng: np.random.Generator) -> Tensor:
+        """Euclidean distance + JS to a Gaussian (DSNT paper) + error across the endplate."""
+        picks = [self.items[i] for i in rng.integers(0, len(self.items), self.config.batch)]
+        inputs, targets, weights, _ = self._crops(picks, rng, augmented=True)
+        heatmaps = model(inputs)
+        side = heatmaps.shape[-1]
+        found = dsnt.dsnt(heatmaps)
+        size = torch.tensor([self.config.crop_size] * 2, dtype=torch.float32)
+        wanted = dsnt.to_normalised(targets, size)
+        distance = (found - wanted).norm(dim=-1)
+        cells = dsnt.to_pixels(wanted, torch.tensor([side, side], dtype=torch.float32))
+        js = dsnt.js_divergence(heatmaps, dsnt.gaussian(cells, (side, side), self.config.sigma))
+        loss = (weights * (distance + self.config.js_weight * js)).sum() / weights.sum().clamp_min(1e-6)
+        # Angles come from endplates: what matters is the difference of the two corners' errors
+        # across the plate, (SA, SP) and (IA, IP) being neighbours in CORNERS.
+        error = (found - wanted).unflatten(1, (2, 2))
+        plate = wanted.unflatten(1, (2, 2))
+        along = nn.functional.normalize(plate[:, :, 1] - plate[:, :, 0], dim=-1, eps=1e-6)
+        across = torch.stack([-along[..., 1], along[..., 0]], -1)
+        tilt = ((error[:, :, 1] - error[:, :, 0]) * across).sum(-1).abs()
+        both = weights.unflatten(1, (2, 2)).amin(-1)
+        return loss + self.config.slope_weight * (both * tilt).sum() / both.sum().clamp_min(1e-6)
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Median corner error in per cent of body width, from the jittered poses of training."""
+        rng = np.random.default_rng(0)
+        errors, slopes = [], []
+        for _ in range(self.config.validation_draws):
+            inputs, _, _, matrices = self._crops(self.items, rng, augmented=False)
+            found = CornerNet.coordinates(model(inputs)).double().numpy()
+            for (index, level), matrix, points in zip(self.items, matrices, found):
+                film = self.films[index][0]
+                true = film.corners[level]
+                width = column.pose_from_corners(true, level).width
+                points = dict(zip(CORNERS, frames.apply(np.linalg.inv(matrix), points)))
+                sure = [k for k in corners_of(level) if film.weights[level][k] > 0.2]
+                errors += [np.abs(points[k] - true[k]) / width * 100 for k in sure]
+                for a, b in (("SA", "SP"), ("IA", "IP")):
+                    if a in sure and b in sure:
+                        u, v = points[b] - points[a], true[b] - true[a]
+                        slopes.append(abs(np.degrees(np.arctan2(u[0] * v[1] - u[1] * v[0], u @ v))))
+        x, y = np.median(errors, axis=0)
+        p90 = np.percentile(np.linalg.norm(errors, axis=1), 90)
+        return {
+            self.error_name: float((x + y) / 2), "x": float(x), "y": float(y), "p90": float(p90),
+            "slope": float(np.median(slopes)), "slope_p90": float(np.percentile(slopes, 90)),
+        }
+
+

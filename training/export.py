@@ -1,0 +1,45 @@
+"""From training runs to the weights that ship: half precision, safetensors, manifest with SHA-256."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from SpineLandmarksLib.model.weights import sha256
+
+#: The largest file that may ship.
+MAX_BYTES = 16 * 2**20
+
+LICENCE = "Apache-2.0"
+ATTRIBUTION = (
+    "Features start from EfficientNet-Lite0 ImageNet weights (Google, Apache-2.0). Trained on lateral lumbar films of "
+    "King Abdullah University Hospital: Fraiwan et al. 2022, Mendeley Data 10.17632/xkt857dsxk, CC BY 4.0; corners read "
+    "inside the published labels 10.17632/5jdfdgp762."
+)
+
+
+def _compact(tensor: torch.Tensor) -> torch.Tensor:
+    # Vectors (biases, batch-norm) keep full precision: they are few, and some are tiny numbers.
+    return tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
+
+
+def export(runs: dict[str, Path], crops: dict[str, dict], out: Path, version: str, training_data: str) -> dict:
+    """Write weights and manifest to ``out``; returns the manifest.
+
+    ``runs`` maps locate, corners and refine to run folders with ``weights.safetensors``; ``crops``
+    holds the crop shapes that the manifest repeats. Raises ValueError for a file over 16 MiB.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    networks = {}
+    for name, run in runs.items():
+        path = out / f"{name}.safetensors"
+        save_file({k: _compact(v).contiguous() for k, v in load_file(run / "weights.safetensors").items()}, path)
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}")
+        networks[name] = {"file": path.name, "sha256": sha256(path), **crops.get(name, {})}
+    manifest = {"version": version, "licence": LICENCE, "training_data": training_data, "attribution": ATTRIBUTION, "networks": networks}
+    (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return manifest

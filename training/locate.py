@@ -1,0 +1,186 @@
+"""The task of step 1a: find every vertebra of a film, name it, and say which side the patient faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from SpineLandmarksLib.core import column, frames
+from SpineLandmarksLib.core.anatomy import LEVELS
+from SpineLandmarksLib.model import dsnt
+from SpineLandmarksLib.model.locate import CANVAS, locate
+from SpineLandmarksLib.model.networks import STRIDE, LocatorNet
+from SpineLandmarksLib.model.sampling import Pyramid, network_input, sample
+
+from . import augment
+from .dataset import LabelledFilm
+
+
+@dataclass(frozen=True)
+class LocateConfig:
+    batch: int = 8
+    rotation: float = 18.0  # degrees
+    bend: float = 7.0  # canvas pixels
+    whole_film: float = 0.35  # share of canvases that show the film as it is used, nearly
+    sigma: float = 1.5  # of the DSNT target, heat-map pixels
+    dsnt_weight: float = 0.5
+    name_weight: float = 1.0
+    facing_weight: float = 0.2
+    simulated_share: float = 0.4  # of the canvases, when there are simulated films
+
+
+@dataclass
+class _Column:
+    """What is known of one film: centres by level index, the typical gap, and where to look away."""
+
+    indices: np.ndarray
+    centres: np.ndarray
+    gap: float
+    unlabelled: np.ndarray  # (m, 2) places where a vertebra may stand that nobody labelled
+
+
+def _column_of(film: LabelledFilm) -> _Column:
+    levels = film.levels
+    centres = np.array([column.body_centre(film.corners[level], level) for level in levels])
+    bodies = centres[:-1] if levels[-1] == "S1" else centres
+    gap = float(np.median(np.linalg.norm(np.diff(bodies, axis=0), axis=1)))
+    unlabelled = [bodies[0] + k * (bodies[0] - bodies[1]) for k in (1, 2, 3, 4, 5)]
+    if levels[-1] != "S1":
+        unlabelled += [bodies[-1] + k * (bodies[-1] - bodies[-2]) for k in (0.7, 1, 2)]
+    return _Column(np.array([LEVELS.index(x) for x in levels]), centres, gap, np.array(unlabelled))
+
+
+def _prepared(film: LabelledFilm) -> tuple[LabelledFilm, Pyramid, _Column]:
+    return film, Pyramid(film.pixels), _column_of(film)
+
+
+class LocateTask:
+    """Batches, loss and validation of the locating network."""
+
+    error_name = "missed"
+
+    def __init__(self, config: LocateConfig, films: list[LabelledFilm], simulated: list[LabelledFilm] = ()):
+        self.config = config
+        self.films = [_prepared(film) for film in films]
+        self.simulated = [_prepared(film) for film in simulated if len(film.levels) > 2]
+
+    @staticmethod
+    def build() -> LocatorNet:
+        return LocatorNet()
+
+    def _view(self, size: tuple[int, int], col: _Column, rng: np.random.Generator) -> np.ndarray:
+        """A random film -> canvas map: nearly the whole film, or a closer look at a part of it."""
+        matrix = frames.letterbox(size, CANVAS)
+        whole = rng.random() < self.config.whole_film
+        linear = np.eye(3)
+        linear[:2, :2] = augment.random_linear(rng, self.config.rotation * (0.4 if whole else 1), 0.05, 0.05, 0.06)
+        middle = np.array(CANVAS) / 2
+        if whole:
+            target = middle + rng.normal(0, 0.03, 2) * CANVAS
+            return frames.translation(*target) @ linear @ frames.translation(*-middle) @ matrix
+        focus = frames.apply(matrix, col.centres[rng.integers(len(col.centres))])
+        linear[:2, :2] *= np.exp(rng.uniform(np.log(0.75), np.log(2.0)))
+        target = rng.uniform([0.2, 0.1], [0.8, 0.9]) * CANVAS
+        return frames.translation(*target) @ linear @ frames.translation(*-focus) @ matrix
+
+    def _canvas(self, rng: np.random.Generator):
+        films = self.simulated if self.simulated and rng.random() < self.config.simulated_share else self.films
+        film, pyramid, col = films[rng.integers(len(films))]
+        for _ in range(20):
+            matrix = self._view(pyramid.size, col, rng)
+            mirrored = rng.random() < 0.5
+            if mirrored:
+                matrix = frames.mirror(CANVAS[0]) @ matrix
+            bend = augment.random_bend(rng, CANVAS[1], self.config.bend)
+            points = augment.unbend(frames.apply(matrix, col.centres), bend)
+            shown = ((points > 2) & (points < np.array(CANVAS) - 3)).all(axis=1)
+            if shown.sum() >= 2:
+                break
+        picture, inside = sample(pyramid, matrix, CANVAS, bend)
+        away = augment.unbend(frames.apply(matrix, col.unlabelled), bend)
+        return dict(
+            picture=picture, inside=inside, points=points[shown], indices=col.indices[shown], away=away,
+            gap=col.gap * frames.scale_of(matrix), right=film.facing_right != mirrored,
+            named=1.0 if film.levels_certain else 0.3,
+        )
+
+    def loss(self, model: nn.Module, rng: np.random.Generator) -> Tensor:
+        c = self.config
+        canvases = [self._canvas(rng) for _ in range(c.batch)]
+        pictures = torch.stack([v["picture"] for v in canvases])[:, None]
+        inside = torch.stack([v["inside"] for v in canvases])[:, None]
+        out = model(network_input(augment.photometric(pictures, inside, rng), inside))
+        h, w = out.presence.shape[-2:]
+        right = torch.tensor([float(v["right"]) for v in canvases])
+        loss = c.facing_weight * F.binary_cross_entropy_with_logits(out.facing, right)
+        presence = naming = place = 0.0
+        weight = 0.0
+        for i, v in enumerate(canvases):
+            cells = torch.as_tensor((v["points"] + 0.5) / STRIDE - 0.5, dtype=torch.float32)
+            presence = presence + _presence_loss(out.presence[i], cells, v["gap"] / STRIDE, v["away"]) / len(cells)
+            # Names are read anywhere within the body, not only at its exact centre.
+            jitter = torch.as_tensor(rng.normal(0, 0.1 * v["gap"] / STRIDE, (3, len(cells), 2)), dtype=torch.float32)
+            spots = (cells + jitter).reshape(-1, 2)
+            grid = torch.stack([(2 * spots[:, 0] + 1) / w - 1, (2 * spots[:, 1] + 1) / h - 1], -1)
+            read = F.grid_sample(out.levels[i : i + 1], grid[None, None], padding_mode="border", align_corners=False)[0, :, 0].T
+            wanted = torch.as_tensor(v["indices"]).repeat(3)
+            naming = naming + v["named"] * F.cross_entropy(read, wanted, label_smoothing=0.02, reduction="sum") / 3
+            heat = dsnt.spatial_softmax(out.levels[i, v["indices"]])
+            size = heat.new_tensor([w, h])
+            distance = (dsnt.dsnt(heat) - dsnt.to_normalised(cells, size)).norm(dim=-1)
+            js = dsnt.js_divergence(heat, dsnt.gaussian(cells, (w, h), c.sigma))
+            place = place + v["named"] * (distance + js).sum()
+            weight += v["named"] * len(cells)
+        return loss + presence / c.batch + (c.name_weight * naming + c.dsnt_weight * place) / weight
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Share of L1-S1 not within half a body of the truth at the right level; of any level; films shifted."""
+        total = right = found = faced = shifted = 0
+        for film, pyramid, col in self.films:
+            located = locate(model, pyramid)
+            chain = located.chain
+            faced += located.facing_right == film.facing_right
+            offsets = []
+            for index, centre in zip(col.indices, col.centres):
+                if index < LEVELS.index("L1"):
+                    continue
+                total += 1
+                if chain is None:
+                    continue
+                distance = np.linalg.norm(chain.centres - centre, axis=1)
+                nearest = int(distance.argmin())
+                if distance[nearest] < 0.4 * col.gap:
+                    found += 1
+                    offsets.append(LEVELS.index(chain.levels[nearest]) - index)
+                    right += offsets[-1] == 0
+            shifted += bool(offsets) and int(np.median(offsets)) != 0
+        return {
+            self.error_name: 1 - right / total, "missed_any_level": 1 - found / total,
+            "shifted_films": shifted, "facing_wrong": len(self.films) - faced, "vertebrae": total,
+        }
+
+
+def _presence_loss(logits: Tensor, cells: Tensor, gap: float, away: np.ndarray) -> Tensor:
+    """Penalty-reduced focal loss of Zhou et al., "Objects as Points" (2019), eq. 1, summed.
+
+    ``away``: canvas points around which nothing is said, because vertebrae there are not labelled.
+    """
+    h, w = logits.shape
+    y, x = torch.meshgrid(torch.arange(h, dtype=torch.float32), torch.arange(w, dtype=torch.float32), indexing="ij")
+    grid = torch.stack([x, y], -1)
+    sigma = float(np.clip(0.14 * gap, 0.8, 3.0))
+    target = torch.exp(-((grid - cells[:, None, None]) ** 2).sum(-1) / (2 * sigma**2)).amax(0)
+    ignored = torch.as_tensor((away + 0.5) / STRIDE - 0.5, dtype=torch.float32)
+    counted = ((grid - ignored[:, None, None]) ** 2).sum(-1).amin(0) > (0.6 * gap) ** 2
+    peak = torch.zeros_like(target, dtype=torch.bool)
+    nearest = cells.round().long()
+    peak[nearest[:, 1].clamp(0, h - 1), nearest[:, 0].clamp(0, w - 1)] = True
+    probability = logits.sigmoid()
+    positive = -F.logsigmoid(logits) * (1 - probability) ** 2
+    negative = -F.logsigmoid(-logits) * probability**2 * (1 - target) ** 4
+    return positive[peak].sum() + (negative * counted)[~peak].sum()
