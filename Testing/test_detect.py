@@ -1,0 +1,130 @@
+"""The main job on the bundled film, with the shipped weights. The film is simulated: what holds
+here says that the parts fit together, not how good the networks are on real films."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from SpineLandmarksLib import films
+from SpineLandmarksLib.core.radiograph import Radiograph
+from SpineLandmarksLib.model.detector import NoSpineFound
+from SpineLandmarksLib.shell.find import find_films
+from SpineLandmarksLib.shell.main import main
+
+from .conftest import SAMPLE_FILM
+
+
+def truth():
+    with (SAMPLE_FILM.parent / "corners.csv").open(newline="") as stream:
+        return {(r["level"], r["corner"]): np.array([float(r["x"]), float(r["y"])]) for r in csv.DictReader(stream) if r["on_film"] == "yes"}
+
+
+def errors_over_width(detection, shift=lambda p: p):
+    true = truth()
+    width = np.linalg.norm(true["L3", "SA"] - true["L3", "SP"])
+    return {(level, name): np.linalg.norm(shift(corner.position) - true[level, name]) / width for level, name, corner in detection if (level, name) in true}
+
+
+def test_bundled_film_is_named_right_and_corners_are_near_the_truth(detector, sample_film):
+    detection = detector.detect(films.read(sample_film))
+    assert detection.facing == "left"
+    assert {"L1", "L2", "L3", "L4", "L5", "S1"} <= set(detection.levels)
+    errors = errors_over_width(detection)
+    assert np.median(list(errors.values())) < 0.05
+
+
+def test_mirrored_film_gives_the_mirrored_corners(detector, sample_film):
+    film = films.read(sample_film)
+    mirrored = detector.detect(Radiograph(np.ascontiguousarray(film.pixels[:, ::-1])))
+    assert mirrored.facing == "right"
+    w = film.size[0]
+    errors = errors_over_width(mirrored, lambda p: np.array([w - 1 - p[0], p[1]]))
+    assert np.median(list(errors.values())) < 0.05
+
+
+def test_blank_noise_is_refused_or_uncertain_but_never_measured_silently(detector):
+    noise = Radiograph(np.random.default_rng(0).random((800, 500)).astype(np.float32))
+    with pytest.raises(NoSpineFound, match="lateral"):
+        detector.detect(noise)
+
+
+def test_progress_is_told_and_can_stop(detector, sample_film):
+    class Stop(Exception):
+        pass
+
+    steps = []
+
+    def progress(step, share):
+        steps.append(share)
+        if share >= 0.5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        detector.detect(films.read(sample_film), progress)
+    assert steps == sorted(steps) and len(steps) >= 3
+
+
+def test_command_writes_everything(tmp_path, capsys):
+    out = tmp_path / "out"
+    broken = tmp_path / "broken film.png"
+    broken.write_bytes(b"not a picture")
+    assert main(["detect", str(SAMPLE_FILM), str(broken), "-o", str(out)]) == 1
+    told = capsys.readouterr().out
+    assert "simulated_lateral: " in told and "broken film: error" in told
+    with (out / "films.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(r["film"], r["status"]) for r in rows] == [("simulated_lateral", "ok"), ("broken film", "error")]
+    assert Image.open(out / "simulated_lateral.png").size[1] == 1400
+    points = json.loads((out / "simulated_lateral.mrk.json").read_text())["markups"][0]["controlPoints"]
+    with (out / "landmarks.csv").open(newline="") as stream:
+        landmarks = list(csv.DictReader(stream))
+    assert [p["label"] for p in points] == [f"{r['level']} {r['corner']}" for r in landmarks]
+    assert not (out / "broken film.png").exists()
+
+
+def test_command_succeeds_on_good_films_and_prints_json(tmp_path, capsys):
+    assert main(["detect", str(SAMPLE_FILM), "-o", str(tmp_path), "--json", "--device", "cpu"]) == 0
+    (film,) = json.loads(capsys.readouterr().out)
+    assert film["film"] == "simulated_lateral" and film["landmarks"] and film["measurements"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["detect"], ["detect", "film.png"], ["nonsense"], ["detect", "x.png", "-o", "out", "--device", "warp9"]])
+def test_wrong_usage_leaves_with_2(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    assert capsys.readouterr().err
+
+
+def test_output_that_cannot_be_written_is_said(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["detect", str(SAMPLE_FILM), "-o", str(tmp_path / "file" / "out")]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_empty_directory_is_wrong_usage(tmp_path, capsys):
+    (tmp_path / "films").mkdir()
+    assert main(["detect", str(tmp_path / "films"), "-o", str(tmp_path / "out")]) == 2
+    assert "no films" in capsys.readouterr().err
+
+
+def test_installed_command_answers(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "SpineLandmarksLib.shell.main", "--version"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("spine-landmarks ")
+
+
+def test_names_of_films(tmp_path):
+    for name in ("a/x.png", "a/x.dcm", "a/y.nii.gz", "b/x.png", "b/IM1", "b/notes.txt", ".hidden.png", "DICOMDIR"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    names = dict(find_films([tmp_path]))
+    assert set(names) == {"a/x.png", "a/x.dcm", "a/y", "b/x", "b/IM1"}
+    assert [n for n, _ in find_films([tmp_path / "a" / "x.png", tmp_path / "b" / "x.png"])] == ["x.png", "x.png~2"]

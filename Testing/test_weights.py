@@ -1,0 +1,42 @@
+import json
+import shutil
+
+import pytest
+from SpineLandmarksLib.model import weights
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return shutil.copytree(weights.FOLDER, tmp_path / "weights")
+
+
+def test_shipped_weights_are_small_and_described():
+    manifest = weights.read_manifest()
+    assert {"version", "licence", "training_data", "attribution", "networks"} <= manifest.keys()
+    for entry in manifest["networks"].values():
+        assert (weights.FOLDER / entry["file"]).stat().st_size < 16 * 2**20
+
+
+def test_changed_weights_are_refused(copy):
+    path = copy / "refine.safetensors"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(weights.WeightsError, match="SHA-256"):
+        weights.load(copy)
+
+
+def test_truncated_and_missing_weights_are_refused(copy):
+    path = copy / "locate.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(weights.WeightsError, match="cut short"):
+        weights.load(copy)
+    path.unlink()
+    with pytest.raises(weights.WeightsError, match="missing"):
+        weights.load(copy)
+
+
+def test_broken_manifest_is_refused(copy):
+    (copy / "manifest.json").write_text(json.dumps([])[:-1])
+    with pytest.raises(weights.WeightsError, match="manifest"):
+        weights.load(copy)
