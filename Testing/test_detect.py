@@ -12,7 +12,7 @@ from PIL import Image
 from SpineLandmarksLib import films
 from SpineLandmarksLib.core.radiograph import Radiograph
 from SpineLandmarksLib.model.detector import NoSpineFound
-from SpineLandmarksLib.shell.find import find_films
+from SpineLandmarksLib.films.find import find_films
 from SpineLandmarksLib.shell.main import main
 
 from .conftest import SAMPLE_FILM

@@ -93,7 +93,10 @@ def compare(film: LabelledFilm, found: Detection | None, errors: Errors) -> None
             errors.angles_missing[name] += true_values[name] is not None
         return
     errors.facing_wrong += [film.name] * (found.facing != ("right" if film.facing_right else "left"))
-    centres = {level: column.body_centre({k: c.position for k, c in found.corners[level].items()}, level) for level in found.levels}
+    centres = {
+        level: column.body_centre({k: c.position for k, c in found.corners[level].items()}, level)
+        for level in found.levels if set(corners_of(level)) <= set(found.corners[level])
+    }
     offsets, mine = [], []
     count = right = 0
     for level in film.levels:

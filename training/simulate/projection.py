@@ -32,6 +32,15 @@ class Beam:
         return np.stack([(y - self.origin[0]) / self.pixel, (self.origin[1] - z) / self.pixel], axis=1)
 
 
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """z component of the cross product of plane vectors (..., 2)."""
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
+#: Where in a pixel its ray passes, off the centre by a hair: no ray may run exactly along an edge
+#: that two triangles share, where it would count for neither.
+_RAY = np.array([1.3e-5, 2.7e-5])
+
 #: Pairs of triangle and pixel handled at once.
 _CHUNK = 4_000_000
 
@@ -49,7 +58,7 @@ def path_lengths(bone: Bone, beam: Beam) -> tuple[np.ndarray, np.ndarray]:
     edges = bone.vertices[bone.faces]
     normal = np.cross(edges[:, 1] - edges[:, 0], edges[:, 2] - edges[:, 0])
     cosine = np.abs(normal[:, 0]) / np.maximum(np.linalg.norm(normal, axis=1), 1e-12)
-    area = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    area = _cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     low = np.maximum(np.ceil(triangles.min(1)), 0).astype(int)
     high = np.minimum(np.floor(triangles.max(1)), [w - 1, h - 1]).astype(int)
     span = np.maximum(high - low + 1, 0)
@@ -67,9 +76,9 @@ def path_lengths(bone: Bone, beam: Beam) -> tuple[np.ndarray, np.ndarray]:
         place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         x = low[owner, 0] + place % span[owner, 0]
         y = low[owner, 1] + place // span[owner, 0]
-        p = np.stack([x, y], axis=1)
+        p = np.stack([x, y], axis=1) + _RAY
         a, b, c = (triangles[owner, k] for k in range(3))
-        weights = np.stack([np.cross(b - p, c - p), np.cross(c - p, a - p), np.cross(a - p, b - p)], axis=1) / area[owner, None]
+        weights = np.stack([_cross(b - p, c - p), _cross(c - p, a - p), _cross(a - p, b - p)], axis=1) / area[owner, None]
         hit = (weights > 0).all(axis=1)
         owner, index = owner[hit], (y * w + x)[hit]
         x_mm = (weights[hit] * depths[owner]).sum(1)

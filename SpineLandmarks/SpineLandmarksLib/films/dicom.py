@@ -45,7 +45,12 @@ def spacing_of(dataset) -> tuple[tuple[float, float] | None, SpacingSource]:
 
 def _stored_pixels(dataset) -> np.ndarray:
     """Pixels through pydicom: values as stored for grey films, RGB for coloured ones."""
-    from pydicom.pixels import apply_color_lut, apply_modality_lut
+    try:
+        from pydicom.pixels import apply_color_lut, apply_modality_lut
+        converted = True
+    except ImportError:  # pydicom 2, which Slicer 5.10 bundles, leaves YBR as it is
+        from pydicom.pixel_data_handlers.util import apply_color_lut, apply_modality_lut
+        converted = False
 
     pixels = dataset.pixel_array
     photometric = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
@@ -53,7 +58,9 @@ def _stored_pixels(dataset) -> np.ndarray:
         return apply_color_lut(pixels, dataset)
     if photometric.startswith("MONOCHROME"):
         return apply_modality_lut(pixels, dataset)
-    return pixels  # pydicom has made RGB of YBR
+    if photometric.startswith("YBR") and not converted:
+        return pixels[..., 0]  # luma
+    return pixels
 
 
 def _itk_pixels(path: Path) -> np.ndarray:

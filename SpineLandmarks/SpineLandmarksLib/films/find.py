@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from ..films.read import is_film_name, stem
+from .read import is_film_name, stem
 
 
 def find_films(arguments: list[Path]) -> list[tuple[str, Path]]:

@@ -1,0 +1,1 @@
+"""The panel's parts. Needs Qt (Slicer's PythonQt)."""
