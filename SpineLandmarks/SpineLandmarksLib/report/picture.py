@@ -77,19 +77,34 @@ def _draw_vertebra(pen: _Pen, detection: Detection, level: str) -> None:
     pen.text(place, level, _DOUBT if level in detection.unseen else _TEXT, 19, "mm")
 
 
-def _draw_cobb(pen: _Pen, detection: Detection, upper: str, lower: str, text: str) -> None:
-    """The angle as surgeons draw it: both plates extended backwards until the lines meet, or nearly."""
+def _room(start: np.ndarray, direction: np.ndarray, size: tuple[int, int]) -> float:
+    """How far one can go from ``start`` along a unit vector before leaving a (width, height) film."""
+    with np.errstate(divide="ignore"):
+        to_edges = np.where(direction > 0, (np.array(size) - 1 - start) / direction, -start / direction)
+    return max(0.0, float(np.min(to_edges)))
+
+
+def _draw_cobb(pen: _Pen, detection: Detection, size: tuple[int, int], upper: str, lower: str, text: str) -> None:
+    """The angle as surgeons draw it: both plates extended behind the spine until they meet, or as
+    far as the film has room."""
     plates = []
     for level in (upper, lower):
-        a, p = (detection.corners[level][name].position for name in ("SA", "SP"))
-        plates.append((a, p, (p - a) / max(np.linalg.norm(p - a), 1e-9)))
-    (a1, p1, u1), (a2, p2, u2) = plates
-    reach = 0.9 * np.linalg.norm(p1 - p2)
-    crossing = np.linalg.solve(np.stack([u1, -u2], 1), p2 - p1) if abs(u1[0] * u2[1] - u1[1] * u2[0]) > 1e-3 else (np.inf, np.inf)
-    ends = [p + u * (min(t, reach) if t > 0 else 0.4 * reach) for (_, p, u), t in zip(plates, crossing)]
-    pen.line(a1, ends[0], _COBB, 1.5)
-    pen.line(a2, ends[1], _COBB, 1.5)
-    pen.text((ends[0] + ends[1]) / 2, text, _COBB, 22, "mm")
+        anterior, posterior = (detection.corners[level][name].position for name in ("SA", "SP"))
+        plates.append((posterior, (posterior - anterior) / max(np.linalg.norm(posterior - anterior), 1e-9)))
+    (p1, u1), (p2, u2) = plates
+    reach = 0.7 * float(np.linalg.norm(p1 - p2))
+    if abs(u1[0] * u2[1] - u1[1] * u2[0]) > 1e-3:
+        crossing = np.linalg.solve(np.stack([u1, -u2], axis=1), p2 - p1)
+        meet = [t if t > 0 else np.inf for t in crossing]
+    else:
+        meet = [np.inf, np.inf]
+    margin = 0.94
+    ends = [p + u * min(t, reach, margin * _room(p, u, size)) for (p, u), t in zip(plates, meet)]
+    for (p, _), end in zip(plates, ends):
+        pen.line(p, end, _COBB, 1.5)
+    # The label stands between the ends, and always on the film.
+    edge = 50 * _OVERSAMPLING / pen.per_pixel
+    pen.text(np.clip((ends[0] + ends[1]) / 2, edge, np.array(size) - edge), text, _COBB, 22, "mm")
 
 
 def _panel(image: Image.Image, left: int, title: str, detection: Detection, radiograph: Radiograph, measured: tuple[Measured, ...]) -> None:
@@ -109,16 +124,17 @@ def _panel(image: Image.Image, left: int, title: str, detection: Detection, radi
     for m in measured:
         d = m.definition
         main, segmental = d.id in _MAIN, d.id.startswith("SL_L")
+        label = d.name.split(",")[0]
         if not (main or segmental):
             continue
         if m.value is None:
             if main:
-                write(f"{d.id}   not measurable", 18, _MUTED)
+                write(f"{label}   not measurable", 18, _MUTED)
                 write(m.reason, 13, _MUTED, 12)
             continue
         unit = "°" if d.unit == "deg" else f" {d.unit}"
         mark = "" if m.status is MeasuredStatus.OK else "  ?"
-        write(f"{d.id}   {m.value:.1f}{unit}{mark}", 22 if main else 17, _TEXT if not mark else _DOUBT)
+        write(f"{label}   {m.value:.1f}{unit}{mark}", 20 if main else 16, _TEXT if not mark else _DOUBT)
         if main and d.normal:
             write(f"usual {d.normal[0]:g} to {d.normal[1]:g}{unit}", 13, _MUTED, 12)
     y += 12 * s
@@ -137,7 +153,7 @@ def annotate(title: str, radiograph: Radiograph, detection: Detection, measured:
     pen = _Pen(film, np.array(size) / (w, h))
     for m in measured:
         if m.definition.id == "LL_L1_S1" and m.value is not None:
-            _draw_cobb(pen, detection, "L1", "S1", f"LL {m.value:.0f}°")
+            _draw_cobb(pen, detection, radiograph.size, "L1", "S1", f"LL {m.value:.0f}°")
     for level in detection.levels:
         _draw_vertebra(pen, detection, level)
     panel = 400 * _OVERSAMPLING

@@ -134,7 +134,7 @@ def _build() -> tuple[Measurement, ...]:
     entries = [
         _angle("LL_L1_S1", "Lordosis L1-S1", sup["L1"], sup["S1"], "lordotic", (31, 88), "PMC6334400"),
         _angle("LL_L1_L5", "Lordosis L1-L5, superior L1 to inferior L5", sup["L1"], inf["L5"], "lordotic", (40, 45), "Polly 1996, J Bone Joint Surg Am 78:1335 (typical values)"),
-        _slope("SS", "Sacral slope (needs a level film)", sup["S1"], "anterior edge down", _range(41, 8), "PMC6334400"),
+        _slope("SS", "Sacral slope, needs a level film", sup["S1"], "anterior edge down", _range(41, 8), "PMC6334400"),
         _lordosis_distribution(),
         _angle("TK_T1_T12", "Kyphosis T1-T12", sup["T1"], inf["T12"], "kyphotic", None, "Cobb of the outer plates", -1),
         _angle("TK_T4_T12", "Kyphosis T4-T12", sup["T4"], inf["T12"], "kyphotic", (20, 50), "Cobb of the outer plates", -1),
