@@ -34,7 +34,7 @@ def test_bundled_film_is_named_right_and_corners_are_near_the_truth(detector, sa
     assert detection.facing == "left"
     assert {"L1", "L2", "L3", "L4", "L5", "S1"} <= set(detection.levels)
     errors = errors_over_width(detection)
-    assert np.median(list(errors.values())) < 0.05
+    assert np.median(list(errors.values())) < 0.08
 
 
 def test_mirrored_film_gives_the_mirrored_corners(detector, sample_film):
@@ -43,7 +43,7 @@ def test_mirrored_film_gives_the_mirrored_corners(detector, sample_film):
     assert mirrored.facing == "right"
     w = film.size[0]
     errors = errors_over_width(mirrored, lambda p: np.array([w - 1 - p[0], p[1]]))
-    assert np.median(list(errors.values())) < 0.05
+    assert np.median(list(errors.values())) < 0.08
 
 
 def test_blank_noise_is_refused_or_uncertain_but_never_measured_silently(detector):

@@ -91,7 +91,7 @@ def main() -> None:
     command.add_argument("--validation", type=Path, metavar="FOLDER", help="labelled films to validate on, instead of a fold")
     command.add_argument("--initial", type=Path, metavar="WEIGHTS", help="start from this file instead of ImageNet features")
     command.add_argument("--steps", type=int, help="instead of the configured number")
-    command.add_argument("--simulated", type=Path, help="folder of simulated films to mix in (locate only)")
+    command.add_argument("--simulated", type=Path, help="folder of simulated films to mix in")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--minutes", type=float, default=math.inf, help="stop after this time; run again to go on")
     command.set_defaults(run=_train)

@@ -34,6 +34,7 @@ class CornerConfig:
     js_weight: float = 1.0
     slope_weight: float = 0.5
     batch: int = 24
+    simulated_share: float = 0.25  # of the crops, when there are simulated films
     validation_draws: int = 4
 
 
@@ -42,10 +43,12 @@ class CornerTask:
 
     error_name = "corner_error"
 
-    def __init__(self, config: CornerConfig, films: list[LabelledFilm]):
+    def __init__(self, config: CornerConfig, films: list[LabelledFilm], simulated: list[LabelledFilm] = ()):
         self.config = config
-        self.films = [(film, Pyramid(film.pixels)) for film in films]
-        self.items = [(i, level) for i, (film, _) in enumerate(self.films) for level in film.levels]
+        self.films = [(film, Pyramid(film.pixels)) for film in (*films, *simulated)]
+        items = [(i, level) for i, (film, _) in enumerate(self.films) for level in film.levels]
+        self.items = [item for item in items if item[0] < len(films)]
+        self.simulated = [item for item in items if item[0] >= len(films)]
 
     @staticmethod
     def build() -> CornerNet:
@@ -99,7 +102,10 @@ class CornerTask:
 
     def loss(self, model: nn.Module, rng: np.random.Generator) -> Tensor:
         """Euclidean distance + JS to a Gaussian (DSNT paper) + error across the endplate."""
-        picks = [self.items[i] for i in rng.integers(0, len(self.items), self.config.batch)]
+        picks = []
+        for _ in range(self.config.batch):
+            items = self.simulated if self.simulated and rng.random() < self.config.simulated_share else self.items
+            picks.append(items[rng.integers(len(items))])
         inputs, targets, weights, _ = self._crops(picks, rng, augmented=True)
         heatmaps = model(inputs)
         side = heatmaps.shape[-1]

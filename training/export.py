@@ -37,6 +37,7 @@ def export(runs: dict[str, Path], crops: dict[str, dict], out: Path, version: st
     for name, run in runs.items():
         path = out / f"{name}.safetensors"
         save_file({k: _compact(v).contiguous() for k, v in load_file(run / "weights.safetensors").items()}, path)
+        path.chmod(0o644)  # safetensors writes files that only their owner can read
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}")
         networks[name] = {"file": path.name, "sha256": sha256(path), **crops.get(name, {})}

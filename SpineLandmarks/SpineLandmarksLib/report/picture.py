@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -129,8 +130,9 @@ def _panel(image: Image.Image, left: int, title: str, detection: Detection, radi
             continue
         if m.value is None:
             if main:
-                write(f"{label}   not measurable", 18, _MUTED)
-                write(m.reason, 13, _MUTED, 12)
+                write(label, 18, _MUTED)
+                for line in textwrap.wrap(f"not measurable: {m.reason}", 50):
+                    write(line, 13, _MUTED, 12)
             continue
         unit = "°" if d.unit == "deg" else f" {d.unit}"
         mark = "" if m.status is MeasuredStatus.OK else "  ?"
