@@ -30,6 +30,11 @@ setup() {
         as_root apt-get update -q
         as_root apt-get install -y -q python3-venv
     fi
+    # Slicer's libraries draw offscreen through OSMesa; without a GL library they crash.
+    if ! ls /usr/lib/*/libOSMesa.so* >/dev/null 2>&1; then
+        as_root apt-get update -q
+        as_root apt-get install -y -q libosmesa6
+    fi
     rm -rf .venv
     "$python" -m venv .venv
     .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[all]'

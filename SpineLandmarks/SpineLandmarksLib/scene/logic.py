@@ -49,10 +49,15 @@ class DetectionLogic:
         detection = self.detector.detect(radiograph, progress)
         name = volume.GetName() or "film"
         landmarks = create_landmarks(self.scene, f"{name} corners", detection, radiograph)
-        model = create_endplates(self.scene, f"{name} endplates")
+        self.add_endplates(landmarks, f"{name} endplates")
+        return landmarks
+
+    def add_endplates(self, landmarks, name: str):
+        """Add the model node that shows a list's endplates, and return it."""
+        model = create_endplates(self.scene, name)
         self._endplates[landmarks.GetID()] = model
         self.refresh(landmarks)
-        return landmarks
+        return model
 
     def refresh(self, landmarks) -> None:
         """Redraw the endplates of a list."""
