@@ -18,8 +18,13 @@ _SACRUM = LEVELS.index("S1")
 #: S1 is located at its plate, so it stands nearer to L5 than other bodies to each other.
 _SACRAL_GAP = 0.7
 
-#: Cost of a vertebra that was not seen between two that were.
-_SKIP_COST = 3.0
+#: Cost of a vertebra that was not seen between two that were: dear, because a wide disc must not
+#: become a vertebra.
+_SKIP_COST = 6.0
+
+#: How far down a step must go, as the cosine to the vertical: the sacrum of a slipped or very
+#: lordotic spine lies nearly behind L5.
+_LEAST_DOWN, _LEAST_DOWN_SACRUM = 0.15, -0.3
 
 #: Spread of log(gap / expected gap) between neighbours.
 _GAP_SPREAD = 0.3
@@ -59,15 +64,16 @@ def _typical_gap(centres: np.ndarray, presence: np.ndarray) -> float:
     return float(np.median(distances.min(axis=1)))
 
 
-def _edge_costs(centres: np.ndarray, expected: float) -> np.ndarray:
-    """Cost (n, n) of stepping from a candidate to the next one caudal of it, infinite upwards."""
+def _edge_costs(centres: np.ndarray, expected: float, least_down: float) -> np.ndarray:
+    """Cost (n, n) of stepping from a candidate to the next one caudal of it, infinite where the
+    step goes less far down than ``least_down`` of its length."""
     step = centres[None] - centres[:, None]
     length = np.linalg.norm(step, axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         down = np.where(length > 0, step[..., 1] / length, -1)
         misfit = np.log(length / expected) / _GAP_SPREAD
     cost = 0.5 * misfit**2 + 2.0 * (1 - down)
-    return np.where(down > 0.15, cost, np.inf)
+    return np.where(down > least_down, cost, np.inf)
 
 
 def name_chain(centres: np.ndarray, presence: np.ndarray, level_log_probabilities: np.ndarray) -> Chain | None:
@@ -100,8 +106,10 @@ def name_chain(centres: np.ndarray, presence: np.ndarray, level_log_probabilitie
         for skip in (1, 2):
             if level - skip < 0:
                 continue
-            bodies = skip - 1 + (_SACRAL_GAP if level == _SACRUM else 1.0)
-            through = best[level - skip][:, None] - _edge_costs(centres, gap * bodies) - _SKIP_COST * (skip - 1)
+            sacral = level == _SACRUM
+            expected = gap * (skip - 1 + (_SACRAL_GAP if sacral else 1.0))
+            steps = _edge_costs(centres, expected, _LEAST_DOWN_SACRUM if sacral else _LEAST_DOWN)
+            through = best[level - skip][:, None] - steps - _SKIP_COST * (skip - 1)
             source = through.argmax(axis=0)
             score = through[source, np.arange(n)]
             better = score > arrival

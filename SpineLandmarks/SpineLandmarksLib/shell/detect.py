@@ -9,7 +9,7 @@ from pathlib import Path
 from ..batch import process_films
 from ..films.find import find_films
 from ..model.detector import Detector
-from ..model.weights import WeightsError, load
+from ..model.weights import FOLDER, WeightsError, load
 from ..report import rows
 from ..report.result import FilmResult
 
@@ -49,7 +49,7 @@ def _summary(result: FilmResult) -> str:
     return f"{result.film}: {levels[0]}-{levels[-1]}, faces {result.detection.facing}, {values}"
 
 
-def detect(paths: list[Path], out: Path, device: str, as_json: bool) -> int:
+def detect(paths: list[Path], out: Path, device: str, as_json: bool, weights: Path | None = None) -> int:
     """Process every film and write everything; returns 0, or 1 when some film failed or was
     refused. Raises UsageError when nothing can be done at all."""
     found = find_films(paths)
@@ -61,7 +61,7 @@ def detect(paths: list[Path], out: Path, device: str, as_json: bool) -> int:
         raise UsageError(f"cannot write to {out} ({error.strerror}): name another folder with -o.") from error
     device = choose_device(device)
     try:
-        detector = Detector(load(device=device), device)
+        detector = Detector(load(weights or FOLDER, device), device)
     except WeightsError as error:
         raise UsageError(str(error)) from error
     printed = []

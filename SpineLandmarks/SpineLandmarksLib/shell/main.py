@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     detect.add_argument("films", nargs="+", type=Path, metavar="FILM", help="DICOM, PNG, JPEG, TIFF, NRRD or NIfTI file, or a directory of them")
     detect.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="output folder, made when missing")
     detect.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    detect.add_argument("--weights", type=Path, metavar="FOLDER", help="weights of your own training, with their manifest.json (default: those that ship)")
     detect.add_argument("--json", action="store_true", help="also print the results as JSON on standard output")
     return parser
 
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     from .detect import UsageError, detect
 
     try:
-        return detect(arguments.films, arguments.output, arguments.device, arguments.json)
+        return detect(arguments.films, arguments.output, arguments.device, arguments.json, arguments.weights)
     except UsageError as error:
         print(f"spine-landmarks: {error}", file=sys.stderr)
         return 2
