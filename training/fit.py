@@ -110,8 +110,8 @@ def fit(
 
     A new run starts from the weights file ``initial``, or without one from ImageNet features.
 
-    Writes ``log.csv`` (step, seconds, loss, validation errors), the checkpoint, and, when all steps
-    are done, ``weights.safetensors``.
+    At every validation it writes ``log.csv`` (step, seconds, loss, validation errors), the
+    checkpoint, and the averaged weights as ``weights.safetensors``.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
@@ -154,11 +154,10 @@ def fit(
             _log(out / "log.csv", row)
             progress(json.dumps(row))
             checkpoint.save(step, model, averaged, optimizer)
+            save_file({k: v.contiguous() for k, v in averaged.items()}, out / "weights.safetensors")
     if step < config.steps:
         checkpoint.save(step, model, averaged, optimizer)
     result.load_state_dict(averaged)
-    if step >= config.steps:
-        save_file({k: v.contiguous() for k, v in averaged.items()}, out / "weights.safetensors")
     return result.eval()
 
 

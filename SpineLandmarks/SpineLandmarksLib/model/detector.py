@@ -23,9 +23,9 @@ UNCERTAIN_SPREAD = 0.12
 #: out of training); on AP films the network wavers (0.86 and less).
 MIN_FACING_CONFIDENCE = 0.9
 
-#: How often each corner network reads: the second time on crops cut by its own first corners, which
-#: tames the tails of S1 and L5, whose plates lie far from square to the column (see RESULTS.md).
-READS = 2
+#: How often step 2 reads: the second time on crops cut by its own first corners, which tames the
+#: tails of S1 and L5, whose plates lie far from square to the column (see RESULTS.md).
+REFINEMENTS = 2
 
 
 class NoSpineFound(Exception):
@@ -65,8 +65,8 @@ class Detector:
             raise NoSpineFound("it cannot be told which side the patient faces, so this seems not to be a lateral film: load an upright lateral one.")
         right = located.facing_right
         poses = column.poses_from_centres(chain.levels, chain.centres, right)
-        steps = [("find corners", nets.corners, nets.corners_crop)] * READS
-        steps += [("refine corners", nets.refiner, nets.refiner_crop)] * READS
+        steps = [("find corners", nets.corners, nets.corners_crop)]
+        steps += [("refine corners", nets.refiner, nets.refiner_crop)] * REFINEMENTS
         for number, (step, network, shape) in enumerate(steps):
             progress(step, 0.4 + 0.6 * number / len(steps))
             points, covariances = read_corners(network, shape, pyramid, poses, right)
