@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import qt
 import slicer
 import vtk
 from slicer import vtkMRMLScalarVolumeNode
@@ -241,6 +240,7 @@ class SpineLandmarksTest(ScriptedLoadableModuleTest):
     def test_dragging_a_corner_changes_the_angle(self):
         """On a hand-made detection: needs no torch."""
         import numpy as np
+
         from SpineLandmarksLib.core.detection import Corner, Detection
         from SpineLandmarksLib.core.radiograph import Radiograph
         from SpineLandmarksLib.scene.markups import create_landmarks

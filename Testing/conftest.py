@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from SpineLandmarksLib.core.detection import Corner, CornerStatus, Detection
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from SpineLandmarksLib.core import column
 from SpineLandmarksLib.core.anatomy import LEVELS, corners_of
 from SpineLandmarksLib.core.naming import name_chain

@@ -9,10 +9,11 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+
 from SpineLandmarksLib import films
 from SpineLandmarksLib.core.radiograph import Radiograph
-from SpineLandmarksLib.model.detector import NoSpineFound
 from SpineLandmarksLib.films.find import find_films
+from SpineLandmarksLib.model.detector import NoSpineFound
 from SpineLandmarksLib.shell.main import main
 
 from .conftest import SAMPLE_FILM

@@ -2,6 +2,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+
 from SpineLandmarksLib import films
 from SpineLandmarksLib.core.radiograph import FilmError, SpacingSource
 

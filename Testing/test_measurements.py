@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from SpineLandmarksLib.core.detection import Corner, CornerStatus
 from SpineLandmarksLib.core.measurements import MEASUREMENTS, MeasuredStatus, measure
 

@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+
 from SpineLandmarksLib.core.detection import CornerStatus
 from SpineLandmarksLib.core.measurements import measure
 from SpineLandmarksLib.core.radiograph import Radiograph, SpacingSource

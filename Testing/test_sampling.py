@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from SpineLandmarksLib.core import frames
 from SpineLandmarksLib.model.sampling import Pyramid, network_input, sample
 

@@ -7,6 +7,7 @@ import pytest
 
 slicer = pytest.importorskip("slicer", reason="Slicer's libraries are not installed: pip install '.[slicer]'")
 import vtk  # noqa: E402
+
 from SpineLandmarksLib.core.radiograph import FilmError  # noqa: E402
 from SpineLandmarksLib.scene.endplates import create_endplates, update_endplates  # noqa: E402
 from SpineLandmarksLib.scene.film import index_to_ras, radiograph_of  # noqa: E402

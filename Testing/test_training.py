@@ -16,7 +16,9 @@ from training.locate import LocateConfig, LocateTask  # noqa: E402
 
 from .conftest import SAMPLE_FILM, make_detection  # noqa: E402
 
-CORNERS = CornerConfig(crop_size=64, crop_span=2.0, poses_from="corners", jitter_shift=0.03, jitter_scale=0.04, jitter_rotation=2.0, batch=2, validation_draws=1)
+CORNERS = CornerConfig(
+    crop_size=64, crop_span=2.0, poses_from="corners", jitter_shift=0.03, jitter_scale=0.04, jitter_rotation=2.0, batch=2, validation_draws=1
+)
 
 
 @pytest.fixture(scope="module")

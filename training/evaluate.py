@@ -139,7 +139,7 @@ def compare(film: LabelledFilm, found: Detection | None, errors: Errors) -> None
             continue
         errors.angles[name].append((values[name], true_values[name]))
         told.append(f"{name} {(values[name] - true_values[name] + 180) % 360 - 180:+.1f}")
-    medians = "x %.1f y %.1f" % tuple(np.median(mine, axis=0)) if mine else "-"
+    medians = "x {:.1f} y {:.1f}".format(*tuple(np.median(mine, axis=0))) if mine else "-"
     errors.lines.append(f"{film.name:6} {right}/{count} shift {shift:+d} naming {found.naming_confidence:.2f}  {medians}  {', '.join(told)}")
 
 

@@ -89,7 +89,7 @@ class Checkpoint:
         groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
         with safe_open(self.path, "pt") as stream:
             step = int(stream.metadata()["step"])
-            for key in stream.keys():
+            for key in stream.keys():  # noqa: SIM118 (no dictionary)
                 group, name = key.split(".", 1)
                 groups[group][name] = stream.get_tensor(key)
         model.load_state_dict(groups["model"])

@@ -6,7 +6,7 @@ SD 3.6 to 7.7 degrees, body depth SD about 10 %), widened a little for the sick.
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 

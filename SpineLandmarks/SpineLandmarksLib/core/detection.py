@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Iterator, Mapping
+from enum import StrEnum
 
 import numpy as np
 
 from .anatomy import LEVELS, corners_of
 
 
-class CornerStatus(str, Enum):
+class CornerStatus(StrEnum):
     OK = "ok"
     UNCERTAIN = "uncertain"  # the networks disagree or see nothing sharp: look before you use it
     OUTSIDE = "outside"  # beyond the film's edge: extrapolated, not used for measurements

@@ -134,7 +134,7 @@ def _naming_confidence(path: list[tuple[int, int]], log_probabilities: np.ndarra
     scores = {}
     for shift in range(-3, 4):
         if all(0 <= level + shift < len(LEVELS) for level, _ in path):
-            scores[shift] = 2 * np.mean([log_probabilities[c, l + shift] for l, c in path])
+            scores[shift] = 2 * np.mean([log_probabilities[candidate, level + shift] for level, candidate in path])
     values = np.array(list(scores.values()))
     return float(np.exp(scores[0] - values.max()) / np.exp(values - values.max()).sum())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 import numpy as np
 
@@ -12,7 +12,7 @@ class FilmError(Exception):
     """A file that cannot be used as a film; the message is one sentence that says what to do."""
 
 
-class SpacingSource(str, Enum):
+class SpacingSource(StrEnum):
     """Where a film's pixel spacing comes from, from most to least trustworthy."""
 
     CALIBRATED = "calibrated"  # PixelSpacing that was corrected for magnification

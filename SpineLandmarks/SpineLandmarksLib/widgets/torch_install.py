@@ -28,6 +28,6 @@ def ensure_torch() -> None:
         if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT) is None:
             raise TorchMissing("PyTorch was not installed: detection needs it, measuring and editing do not.")
     if importlib.util.find_spec("safetensors") is None:
-        if not slicer.util.confirmOkCancelDisplay("SpineLandmarks needs the small Python package 'safetensors' (under 1 MB) to read its weights. Install it now?"):
+        if not slicer.util.confirmOkCancelDisplay("Detection needs the small Python package 'safetensors' (under 1 MB) to read its weights. Install it now?"):
             raise TorchMissing("safetensors was not installed: detection needs it, measuring and editing do not.")
         slicer.util.pip_install("safetensors")

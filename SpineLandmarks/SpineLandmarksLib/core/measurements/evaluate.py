@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from ..detection import CornerStatus, Detection
 from .geometry import sagittal
@@ -13,7 +13,7 @@ from .table import MEASUREMENTS, Measurement
 MIN_NAMING_CONFIDENCE = 0.5
 
 
-class MeasuredStatus(str, Enum):
+class MeasuredStatus(StrEnum):
     OK = "ok"
     UNCERTAIN = "uncertain"
     NOT_MEASURABLE = "not measurable"

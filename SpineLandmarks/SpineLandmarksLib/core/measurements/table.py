@@ -8,8 +8,8 @@ where definition and range come from.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Callable, Mapping
 
 import numpy as np
 
@@ -133,7 +133,8 @@ def _build() -> tuple[Measurement, ...]:
     lumbar = [p for p in pairs if p[0].startswith("L")]
     entries = [
         _angle("LL_L1_S1", "Lordosis L1-S1", sup["L1"], sup["S1"], "lordotic", (31, 88), "PMC6334400"),
-        _angle("LL_L1_L5", "Lordosis L1-L5, superior L1 to inferior L5", sup["L1"], inf["L5"], "lordotic", (40, 45), "Polly 1996, J Bone Joint Surg Am 78:1335 (typical values)"),
+        _angle("LL_L1_L5", "Lordosis L1-L5, superior L1 to inferior L5", sup["L1"], inf["L5"], "lordotic", (40, 45),
+               "Polly 1996, J Bone Joint Surg Am 78:1335 (typical values)"),
         _slope("SS", "Sacral slope, needs a level film", sup["S1"], "anterior edge down", _range(41, 8), "PMC6334400"),
         _lordosis_distribution(),
         _angle("TK_T1_T12", "Kyphosis T1-T12", sup["T1"], inf["T12"], "kyphotic", None, "Cobb of the outer plates", -1),
@@ -144,7 +145,8 @@ def _build() -> tuple[Measurement, ...]:
     ]
     for a, b in pairs:
         normal = _range(*_SEGMENTAL[a]) if a in _SEGMENTAL else None
-        entries.append(_angle(f"SL_{a}_{b}", f"Segmental lordosis {a}-{b}, superior plates", sup[a], sup[b], "lordotic", normal, "doi 10.1038/s41598-022-21840-x"))
+        name = f"Segmental lordosis {a}-{b}, superior plates"
+        entries.append(_angle(f"SL_{a}_{b}", name, sup[a], sup[b], "lordotic", normal, "doi 10.1038/s41598-022-21840-x"))
     entries += [_angle(f"DA_{a}_{b}", f"Disc angle {a}-{b}", inf[a], sup[b], "lordotic", None, "facing endplates of the disc") for a, b in pairs]
     entries += [_angle(f"VW_{a}", f"Body wedging {a}", sup[a], inf[a], "lordotic", None, "endplates of the body, PMC2899959") for a in inf]
     entries += [_height_ratio(a) for a in inf]
