@@ -126,6 +126,8 @@ def test_names_of_films(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x")
-    names = dict(find_films([tmp_path]))
-    assert set(names) == {"a/x.png", "a/x.dcm", "a/y", "b/x", "b/IM1"}
-    assert [n for n, _ in find_films([tmp_path / "a" / "x.png", tmp_path / "b" / "x.png"])] == ["x.png", "x.png~2"]
+    out = tmp_path / "b"
+    assert {n for n, _ in find_films([tmp_path], tmp_path / "out")} == {"a/x.png", "a/x.dcm", "a/y", "b/x", "b/IM1"}
+    # An output folder inside the archive holds pictures of an earlier run, not films.
+    assert {n for n, _ in find_films([tmp_path], out)} == {"a/x.png", "a/x.dcm", "a/y"}
+    assert [n for n, _ in find_films([tmp_path / "a" / "x.png", out / "x.png"], tmp_path / "out")] == ["x.png", "x.png~2"]

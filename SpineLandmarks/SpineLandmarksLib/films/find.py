@@ -8,8 +8,9 @@ from pathlib import Path
 from .read import is_film_name, stem
 
 
-def find_films(arguments: list[Path]) -> list[tuple[str, Path]]:
-    """(name, path) of every film: files as given, directories searched to the bottom.
+def find_films(arguments: list[Path], output: Path) -> list[tuple[str, Path]]:
+    """(name, path) of every film: files as given, directories searched to the bottom, but not
+    ``output``, where annotated pictures of an earlier run may lie.
 
     A name is the file's stem, or below a directory its path from there without suffix; names that
     would be the same keep their suffix, and where that does not tell them apart, a number.
@@ -18,7 +19,7 @@ def find_films(arguments: list[Path]) -> list[tuple[str, Path]]:
     for argument in arguments:
         if argument.is_dir():
             for path in sorted(argument.rglob("*")):
-                if path.is_file() and is_film_name(path):
+                if path.is_file() and is_film_name(path) and output.resolve() not in path.resolve().parents:
                     inner = path.relative_to(argument)
                     short.append((inner.with_name(stem(inner.name)).as_posix(), inner.as_posix(), path))
         else:

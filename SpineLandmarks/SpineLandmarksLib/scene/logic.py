@@ -75,4 +75,4 @@ class DetectionLogic:
         from ..batch import process_films
         from ..films.find import find_films
 
-        return process_films(find_films([Path(folder)]), Path(out), self.detector, progress=progress)
+        return process_films(find_films([Path(folder)], Path(out)), Path(out), self.detector, progress=progress)

@@ -52,7 +52,7 @@ def _summary(result: FilmResult) -> str:
 def detect(paths: list[Path], out: Path, device: str, as_json: bool, weights: Path | None = None) -> int:
     """Process every film and write everything; returns 0, or 1 when some film failed or was
     refused. Raises UsageError when nothing can be done at all."""
-    found = find_films(paths)
+    found = find_films(paths, out)
     if not found:
         raise UsageError(f"no films found in {', '.join(str(p) for p in paths)}: name a film or a directory with films.")
     try:
