@@ -23,7 +23,7 @@ def anatomy(tmp_path_factory):
     for i, level in enumerate(LEVELS[:-1]):
         box((40, 30, 25), (0, -60, 900 + 33 * (16 - i))).export(folder / f"{level}.stl")
     box((40, 30, 8), (0, -60, 883.5)).export(folder / "disc_below_L5.stl")
-    box((60, 40, 90), (0, -60, 834.5)).export(folder / "Sacrum.stl")
+    box((60, 30, 90), (0, -60, 834.5)).export(folder / "Sacrum.stl")
     return load(folder)
 
 
@@ -54,6 +54,7 @@ def test_corners_of_a_box_are_its_corners(anatomy):
     c = anatomy.corners["L5"]
     np.testing.assert_allclose(c["SA"], [0, -75, 912.5])
     np.testing.assert_allclose(c["IP"], [0, -45, 887.5])
+    np.testing.assert_allclose(anatomy.corners["S1"]["SA"], [0, -75, 879.5])
     np.testing.assert_allclose(anatomy.corners["S1"]["SP"], [0, -45, 879.5])
 
 

@@ -61,10 +61,16 @@ def _body_corners(mesh: trimesh.Trimesh) -> dict[str, np.ndarray]:
     return {name: np.array([x, *p]) for name, p in corners.items()}
 
 
-def _sacral_corners(disc: trimesh.Trimesh) -> dict[str, np.ndarray]:
-    """The sacral plate is where the last disc ends: its inferior corners."""
-    corners = _body_corners(disc)
-    return {"SA": corners["IA"], "SP": corners["IP"]}
+def _sacral_corners(sacrum: trimesh.Trimesh, disc: trimesh.Trimesh) -> dict[str, np.ndarray]:
+    """Ends of the sacral plate in the mid-sagittal section. The disc above only points to it: it
+    bulges over both rims, and its own corners would lie up to 5 mm behind the plate's."""
+    outline = max(_loops(sacrum, 0.0), key=len)
+    bulge = {name: p[1:] for name, p in _body_corners(disc).items()}
+    in_front = outline[outline[:, 0] <= bulge["IP"][0] + 0.5]
+    posterior = in_front[np.argmax(in_front @ np.array([0.2, 1.0]))]
+    forwards = bulge["IA"] - posterior
+    anterior = outline[np.argmax(outline @ (forwards / np.linalg.norm(forwards) + np.array([0.0, 0.3])))]
+    return {"SA": np.array([0.0, *anterior]), "SP": np.array([0.0, *posterior])}
 
 
 def load(folder: Path) -> Anatomy:
@@ -85,7 +91,7 @@ def load(folder: Path) -> Anatomy:
         surface = mesh(level)
         bones.append(Bone(level, level, np.asarray(surface.vertices), np.asarray(surface.faces)))
         corners[level] = _body_corners(surface)
-    corners["S1"] = _sacral_corners(mesh("disc_below_L5"))
+    corners["S1"] = _sacral_corners(mesh("Sacrum"), mesh("disc_below_L5"))
     riders = {"Sacrum": "S1", **{name: "S1" for name in PELVIS}, **{name: f"T{name[5:]}" for name in RIBS}}
     for name, level in riders.items():
         if name == "Sacrum" or (Path(folder) / f"{name}.stl").is_file():
