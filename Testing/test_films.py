@@ -77,6 +77,17 @@ def test_dicom_is_known_by_content_not_by_name(tmp_path):
     assert_same_picture(films.read(write_dicom(tmp_path / "IM0001", picture())), picture())
 
 
+def test_picture_with_a_dicom_suffix_and_dicom_without_preamble(tmp_path):
+    png = write_itk(tmp_path / "film.png", picture())
+    assert_same_picture(films.read(png.rename(tmp_path / "film.dcm")), picture())
+    # Old files start with the data set: no preamble, no file meta group.
+    dataset = pydicom.Dataset(pydicom.dcmread(write_dicom(tmp_path / "whole.dcm", picture())))
+    old = tmp_path / "old.dcm"
+    pydicom.dcmwrite(old, dataset, implicit_vr=True, little_endian=True)
+    assert old.read_bytes()[128:132] != b"DICM"
+    assert_same_picture(films.read(old), picture())
+
+
 @pytest.mark.parametrize("compressor", [None, "JPEG", "JPEG2000"])
 def test_monochrome1_is_inverted_exactly_once(tmp_path, compressor):
     bright = picture(16)

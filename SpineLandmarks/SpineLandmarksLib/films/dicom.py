@@ -10,9 +10,8 @@ from ..core.radiograph import FilmError, Radiograph, SpacingSource, to_grey
 from .geometry import header_index_to_lps
 
 
-def looks_like(path: Path, head: bytes) -> bool:
-    """DICOM by its preamble, or by suffix for the old files that have none."""
-    return head[128:132] == b"DICM" or path.suffix.lower() in (".dcm", ".dicom", ".ima")
+#: Suffixes that DICOM files usually have, when they have one.
+SUFFIXES = (".dcm", ".dicom", ".ima")
 
 
 def spacing_of(dataset) -> tuple[tuple[float, float] | None, SpacingSource]:
@@ -74,14 +73,16 @@ def _itk_pixels(path: Path) -> np.ndarray:
 
 
 def read(path: Path) -> Radiograph:
-    """Read a DICOM file of one frame; raises FilmError."""
+    """Read a DICOM file of one frame, with or without a preamble; raises FilmError."""
     import pydicom
-    from pydicom.errors import InvalidDicomError
 
+    broken = "is not a readable DICOM file: it is broken or of another kind."
     try:
-        dataset = pydicom.dcmread(path)
-    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError) as error:
-        raise FilmError("is not a readable DICOM file: it is broken or of another kind.") from error
+        dataset = pydicom.dcmread(path, force=True)
+    except Exception as error:  # what pydicom raises on arbitrary bytes has no common kind
+        raise FilmError(broken) from error
+    if "Rows" not in dataset and "PixelData" not in dataset and "SOPClassUID" not in dataset:
+        raise FilmError(broken)
     if "PixelData" not in dataset:
         raise FilmError("holds no pixel data (tag 7FE0,0010): export the image object itself, not a report or directory.")
     if int(dataset.get("NumberOfFrames") or 1) > 1:

@@ -8,7 +8,7 @@ from ..core.radiograph import FilmError, Radiograph
 from . import dicom, picture
 
 #: Suffixes that are taken for films when a directory is searched.
-SUFFIXES = (".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nrrd", ".nhdr", ".nii", ".nii.gz", ".bmp")
+SUFFIXES = (*dicom.SUFFIXES, ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nrrd", ".nhdr", ".nii", ".nii.gz", ".bmp")
 
 
 def read(path: str | Path) -> Radiograph:
@@ -26,7 +26,15 @@ def read(path: str | Path) -> Radiograph:
         raise FilmError(f"cannot open the file ({error.strerror}): check its path and permissions.") from error
     if not head:
         raise FilmError("the file is empty: copy it again from its source.")
-    return dicom.read(path) if dicom.looks_like(path, head) else picture.read(path)
+    if head[128:132] == b"DICM":
+        return dicom.read(path)
+    try:
+        return picture.read(path)
+    except FilmError:
+        # Old DICOM files have no preamble: their name is the only hint.
+        if path.suffix.lower() in dicom.SUFFIXES or not path.suffix:
+            return dicom.read(path)
+        raise
 
 
 def is_film_name(path: Path) -> bool:
