@@ -9,7 +9,6 @@ import numpy as np
 from ..core.radiograph import FilmError, Radiograph, SpacingSource, to_grey
 from .geometry import header_index_to_lps
 
-
 #: Suffixes that DICOM files usually have, when they have one.
 SUFFIXES = (".dcm", ".dicom", ".ima")
 
