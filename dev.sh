@@ -26,14 +26,14 @@ setup() {
     wanted=$(cat pyproject.toml constraints.txt dev.sh | cksum)
     [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && [ -x .venv/bin/spine-landmarks ] && return
     python=$(find_python)
-    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-        as_root apt-get update -q
-        as_root apt-get install -y -q python3-venv
-    fi
+    packages=""
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || packages="python3-venv"
     # Slicer's libraries draw offscreen through OSMesa; without a GL library they crash.
-    if ! ls /usr/lib/*/libOSMesa.so* >/dev/null 2>&1; then
+    ls /usr/lib/*/libOSMesa.so* >/dev/null 2>&1 || packages="$packages libosmesa6"
+    if [ -n "$packages" ]; then
         as_root apt-get update -q
-        as_root apt-get install -y -q libosmesa6
+        # shellcheck disable=SC2086  # a list of packages
+        as_root apt-get install -y -q $packages
     fi
     rm -rf .venv
     "$python" -m venv .venv

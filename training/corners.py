@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from SpineLandmarksLib.core import column, frames
-from SpineLandmarksLib.core.anatomy import CORNERS, corners_of
+from SpineLandmarksLib.core.anatomy import CORNERS, ENDPLATES, corners_of
 from SpineLandmarksLib.core.column import Pose
+from SpineLandmarksLib.core.measurements.geometry import turn_between
 from SpineLandmarksLib.model import dsnt
 from SpineLandmarksLib.model.crops import CropShape
 from SpineLandmarksLib.model.networks import CornerNet
@@ -141,10 +142,9 @@ class CornerTask:
                 points = dict(zip(CORNERS, frames.apply(np.linalg.inv(matrix), points)))
                 sure = [k for k in corners_of(level) if film.weights[level][k] > 0.2]
                 errors += [np.abs(points[k] - true[k]) / width * 100 for k in sure]
-                for a, b in (("SA", "SP"), ("IA", "IP")):
+                for a, b in ENDPLATES.values():
                     if a in sure and b in sure:
-                        u, v = points[b] - points[a], true[b] - true[a]
-                        slopes.append(abs(np.degrees(np.arctan2(u[0] * v[1] - u[1] * v[0], u @ v))))
+                        slopes.append(turn_between(points[b] - points[a], true[b] - true[a]))
         x, y = np.median(errors, axis=0)
         p90 = np.percentile(np.linalg.norm(errors, axis=1), 90)
         return {

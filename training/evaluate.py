@@ -16,6 +16,7 @@ from SpineLandmarksLib.core import column
 from SpineLandmarksLib.core.anatomy import ENDPLATES, LEVELS, corners_of
 from SpineLandmarksLib.core.detection import Corner, Detection
 from SpineLandmarksLib.core.measurements import measure
+from SpineLandmarksLib.core.measurements.geometry import turn_between, wrapped
 from SpineLandmarksLib.core.radiograph import Radiograph
 from SpineLandmarksLib.model.detector import Detector, NoSpineFound
 
@@ -58,7 +59,7 @@ class Errors:
             pairs = np.array(self.angles.get(name, []))
             missing = self.angles_missing[name]
             if len(pairs) > 1:
-                d = (pairs[:, 0] - pairs[:, 1] + 180) % 360 - 180
+                d = wrapped(pairs[:, 0] - pairs[:, 1])
                 r = np.corrcoef(pairs.T)[0, 1]
                 rows.append(
                     f"{name:9} n {len(pairs)} (+{missing} not measured)  median |error| {np.median(abs(d)):.2f}°, "
@@ -124,7 +125,7 @@ def compare(film: LabelledFilm, found: Detection | None, errors: Errors) -> None
             if a in sure and b in sure:
                 u = found.corners[level][b].position - found.corners[level][a].position
                 v = true[b] - true[a]
-                errors.slopes.append(abs(float(np.degrees(np.arctan2(u[0] * v[1] - u[1] * v[0], u @ v)))))
+                errors.slopes.append(turn_between(u, v))
     errors.vertebrae += count
     errors.found += right
     shift = int(np.median(offsets)) if offsets else 0
@@ -138,7 +139,7 @@ def compare(film: LabelledFilm, found: Detection | None, errors: Errors) -> None
             errors.angles_missing[name] += 1
             continue
         errors.angles[name].append((values[name], true_values[name]))
-        told.append(f"{name} {(values[name] - true_values[name] + 180) % 360 - 180:+.1f}")
+        told.append(f"{name} {wrapped(values[name] - true_values[name]):+.1f}")
     medians = "x {:.1f} y {:.1f}".format(*tuple(np.median(mine, axis=0))) if mine else "-"
     errors.lines.append(f"{film.name:6} {right}/{count} shift {shift:+d} naming {found.naming_confidence:.2f}  {medians}  {', '.join(told)}")
 

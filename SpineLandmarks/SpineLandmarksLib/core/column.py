@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .anatomy import LEVELS
+from .anatomy import LEVELS, corners_of
 
 #: Body width over the distance to the next body's centre: about 0.95 in the lumbar spine, more in
 #: the thoracic one, where bodies are flat (measured on the 19 training films, rounded).
@@ -29,8 +29,7 @@ class Pose:
 
 def body_centre(corners: Mapping[str, np.ndarray], level: str) -> np.ndarray:
     """Mean of the four corners; of the plate's two for S1. Raises KeyError when one is missing."""
-    names = ("SA", "SP") if level == "S1" else ("SA", "SP", "IA", "IP")
-    return np.mean([corners[name] for name in names], axis=0)
+    return np.mean([corners[name] for name in corners_of(level)], axis=0)
 
 
 def pose_from_corners(corners: Mapping[str, np.ndarray], level: str) -> Pose:

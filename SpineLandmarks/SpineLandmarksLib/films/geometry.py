@@ -8,9 +8,12 @@ import numpy as np
 
 
 def index_to_lps(image) -> np.ndarray:
-    """4x4 map from pixel (x, y, 0) to LPS millimetres; ``image`` is a SimpleITK image or header reader."""
+    """4x4 map from pixel (x, y, 0) to LPS millimetres; ``image`` is a SimpleITK image or header
+    reader. The identity for more than three dimensions."""
     n = image.GetDimension()
     matrix = np.eye(4)
+    if n > 3:
+        return matrix
     matrix[:n, :n] = np.reshape(image.GetDirection(), (n, n)) * np.array(image.GetSpacing())
     matrix[:n, 3] = image.GetOrigin()
     return matrix
@@ -26,10 +29,4 @@ def header_index_to_lps(path: Path) -> np.ndarray:
         reader.ReadImageInformation()
     except RuntimeError:
         return np.eye(4)
-    matrix = np.eye(4)
-    n = reader.GetDimension()
-    if n > 3:
-        return matrix
-    matrix[:n, :n] = np.reshape(reader.GetDirection(), (n, n)) * np.array(reader.GetSpacing())
-    matrix[:n, 3] = reader.GetOrigin()
-    return matrix
+    return index_to_lps(reader)

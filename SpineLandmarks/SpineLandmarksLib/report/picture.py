@@ -134,7 +134,7 @@ def _panel(image: Image.Image, left: int, title: str, detection: Detection, radi
                 for line in textwrap.wrap(f"not measurable: {m.reason}", 50):
                     write(line, 13, _MUTED, 12)
             continue
-        unit = "°" if d.unit == "deg" else f" {d.unit}"
+        unit = d.unit_text
         mark = "" if m.status is MeasuredStatus.OK else "  ?"
         write(f"{label}   {m.value:.1f}{unit}{mark}", 20 if main else 16, _TEXT if not mark else _DOUBT)
         if main and d.normal:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 import vtk
 
-from ..core.anatomy import CORNERS, ENDPLATES, LEVELS
+from ..core.anatomy import ENDPLATES, LEVELS
+from .markups import defined_corners
 
 
 def endplate_segments(node) -> list[tuple[np.ndarray, np.ndarray]]:
     """(anterior, posterior) RAS positions of every endplate whose corners a list holds."""
     points = {}
-    for index in range(node.GetNumberOfControlPoints()):
-        level, _, name = node.GetNthControlPointLabel(index).partition(" ")
-        if level in LEVELS and name in CORNERS and node.GetNthControlPointPositionStatus(index) == node.PositionDefined:
-            position = np.zeros(3)
-            node.GetNthControlPointPositionWorld(index, position)
-            points[level, name] = position
+    for index, level, name in defined_corners(node):
+        position = np.zeros(3)
+        node.GetNthControlPointPositionWorld(index, position)
+        points[level, name] = position
     return [
         (points[level, a], points[level, p])
         for level in LEVELS for a, p in ENDPLATES.values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -52,6 +53,14 @@ def update_landmarks(node, detection: Detection, radiograph: Radiograph) -> None
         node.EndModify(was_modifying)
 
 
+def defined_corners(node) -> Iterator[tuple[int, str, str]]:
+    """(index, level, corner name) of every control point that stands somewhere and names a corner."""
+    for index in range(node.GetNumberOfControlPoints()):
+        level, _, name = node.GetNthControlPointLabel(index).partition(" ")
+        if level in LEVELS and name in CORNERS and node.GetNthControlPointPositionStatus(index) == node.PositionDefined:
+            yield index, level, name
+
+
 def is_landmarks(node) -> bool:
     """Whether a node was made by :func:`create_landmarks`."""
     return node is not None and bool(node.GetAttribute(_ATTRIBUTE))
@@ -67,15 +76,11 @@ def read_landmarks(node) -> tuple[Detection, tuple[float, float]]:
     kept = json.loads(node.GetAttribute(_ATTRIBUTE))
     to_pixels = np.linalg.inv(np.array(kept["index_to_ras"]))
     corners: dict[str, dict[str, Corner]] = {}
-    for index in range(node.GetNumberOfControlPoints()):
-        label = node.GetNthControlPointLabel(index)
-        level, _, name = label.partition(" ")
-        if level not in LEVELS or name not in CORNERS or node.GetNthControlPointPositionStatus(index) != node.PositionDefined:
-            continue
+    for index, level, name in defined_corners(node):
         position = np.zeros(3)
         node.GetNthControlPointPosition(index, position)
         pixel = (to_pixels @ np.array([*position, 1.0]))[:2]
-        details = kept["points"].get(label, {"status": "ok", "covariance": np.zeros((2, 2)).tolist()})
+        details = kept["points"].get(f"{level} {name}", {"status": "ok", "covariance": np.zeros((2, 2)).tolist()})
         corners.setdefault(level, {})[name] = Corner(pixel, np.array(details["covariance"]), CornerStatus(details["status"]))
     detection = Detection(corners, kept["facing"], kept["facing_confidence"], kept["naming_confidence"], frozenset(kept["unseen"]))
     return detection, tuple(kept["spacing"])

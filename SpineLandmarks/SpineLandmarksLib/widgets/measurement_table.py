@@ -18,7 +18,7 @@ def show_measurements(table, measured: list[Measured]) -> None:
     table.setRowCount(len(rows))
     for row, m in enumerate(rows):
         definition = m.definition
-        unit = "°" if definition.unit == "deg" else f" {definition.unit}".replace(" ratio", "")
+        unit = definition.unit_text
         usual = f"{definition.normal[0]:g} to {definition.normal[1]:g}{unit}" if definition.normal else ""
         value = "not measurable" if m.value is None else f"{m.value:.2f}{unit}" if definition.unit == "ratio" else f"{m.value:.1f}{unit}"
         for column, text in enumerate((definition.id, value, usual, m.reason)):

@@ -25,9 +25,19 @@ def inclination(plate: Plate) -> float:
     return float(np.degrees(np.arctan2(d[1], d[0])))
 
 
+def wrapped(degrees):
+    """The same angle, or array of angles, between -180 and 180 degrees."""
+    return (degrees + 180) % 360 - 180
+
+
+def turn_between(u: Point, v: Point) -> float:
+    """Unsigned angle between two vectors, 0 to 180 degrees."""
+    return abs(float(np.degrees(np.arctan2(u[0] * v[1] - u[1] * v[0], u @ v))))
+
+
 def angle_between(upper: Plate, lower: Plate) -> float:
     """Inclination of the upper plate less that of the lower one, -180 to 180 degrees; + lordotic."""
-    return (inclination(upper) - inclination(lower) + 180) % 360 - 180
+    return wrapped(inclination(upper) - inclination(lower))
 
 
 def length(a: Point, b: Point) -> float:

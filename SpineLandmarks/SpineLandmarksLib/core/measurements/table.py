@@ -33,6 +33,11 @@ class Measurement:
     source: str
     uses_names: bool = True  # False: true of a body or disc whatever its level is called
 
+    @property
+    def unit_text(self) -> str:
+        """What follows a value where a person reads it; nothing for a ratio."""
+        return {"deg": "°", "%": " %", "ratio": ""}[self.unit]
+
 
 def _plate(level: str, side: str) -> tuple[tuple[str, str], tuple[str, str]]:
     return ((level, "SA"), (level, "SP")) if side == "superior" else ((level, "IA"), (level, "IP"))
