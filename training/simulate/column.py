@@ -19,6 +19,13 @@ Map = Callable[[np.ndarray], np.ndarray]
 #: Degrees: how much the bend of a disc differs from the template's, by region of the upper body.
 _BEND_SD = {"T": 2.5, "L": 5.0}
 
+#: Which level slips, where one does: mostly L5 (isthmic) and L4 (degenerative).
+_SLIPPED = {"L2": 0.05, "L3": 0.15, "L4": 0.35, "L5": 0.45}
+
+#: Degrees: how far a slip of a whole endplate tips its vertebra forwards, as the disc wears in front
+#: (high-grade slips end in lumbosacral kyphosis).
+_SLIP_TIPS = 35.0
+
 
 def _turn(points: np.ndarray, pivot: np.ndarray, degrees: float, axis: int) -> np.ndarray:
     """Rotate (n, 3) points about a coordinate axis through a pivot."""
@@ -53,7 +60,7 @@ def posture(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
     size = np.exp(rng.normal(0, 0.08))
     lordosis = rng.normal(0, 2.5)  # shared by all lumbar discs: flat and hollow backs
     pelvis = rng.normal(-lordosis, 7.0)
-    slipped = LEVELS[rng.integers(LEVELS.index("L2"), LEVELS.index("L5") + 1)] if rng.random() < 0.35 else None
+    slipped = rng.choice(list(_SLIPPED), p=list(_SLIPPED.values())) if rng.random() < 0.35 else None
     maps: dict[str, list[Map]] = {}
     below: list[Map] = []  # what happened to everything caudal
     for index in range(len(LEVELS) - 1, -1, -1):
@@ -66,13 +73,15 @@ def posture(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
             continue
         under = anatomy.corners[LEVELS[index + 1]]
         joint = np.mean([own["IA"], own["IP"], under["SA"], under["SP"]], axis=0)
+        slip = min(0.08 + rng.exponential(0.22), 0.95) if level == slipped else rng.normal(0, 0.015)
+        # Positive bends are kyphotic.
         bend = rng.normal(lordosis if level[0] == "L" else 0, _BEND_SD[level[0]])
+        bend += _SLIP_TIPS * max(slip - 0.15, 0.0)
         axis = np.mean([own["SA"], own["SP"]], axis=0) - np.mean([own["IA"], own["IP"]], axis=0)
         axis /= np.linalg.norm(axis)
         gap = np.linalg.norm(np.mean([own["IA"], own["IP"]], axis=0) - np.mean([under["SA"], under["SP"]], axis=0))
         stretch = max(rng.normal(0, 0.25 * gap), 1.5 - gap)
         forwards = np.array([0.0, -axis[2], axis[1]])
-        slip = rng.uniform(0.08, 0.5) if level == slipped else rng.normal(0, 0.015)
         shift = axis * stretch + forwards * slip * np.linalg.norm(own["SP"] - own["SA"])
 
         def joint_motion(p, joint=joint, bend=bend, shift=shift):
