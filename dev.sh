@@ -46,7 +46,7 @@ job=${1:-}
 case "$job" in
     demo)
         setup
-        [ $# -gt 0 ] || set -- Resources/SampleFilm/simulated_lateral.png
+        [ $# -gt 0 ] || set -- SpineLandmarks/Resources/SampleFilm/simulated_lateral.png
         .venv/bin/spine-landmarks detect -o results "$@"
         echo "Tables, annotated pictures and .mrk.json are in $(pwd)/results"
         ;;

@@ -10,7 +10,7 @@ import pytest
 from SpineLandmarksLib.core.detection import Corner, CornerStatus, Detection
 
 ROOT = Path(__file__).resolve().parent.parent
-SAMPLE_FILM = ROOT / "Resources" / "SampleFilm" / "simulated_lateral.png"
+SAMPLE_FILM = ROOT / "SpineLandmarks" / "Resources" / "SampleFilm" / "simulated_lateral.png"
 
 
 def make_detection(corners, facing="left", status=CornerStatus.OK, **more) -> Detection:

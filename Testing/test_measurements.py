@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from SpineLandmarksLib.core.detection import Corner, CornerStatus
-from SpineLandmarksLib.core.measurements import MEASUREMENTS, MeasuredStatus, measure
+from SpineLandmarksLib.core.measurements import MEASUREMENTS, Evaluation, MeasuredStatus, measure
+from SpineLandmarksLib.core.radiograph import SpacingSource
 
 from .conftest import make_detection
 
@@ -125,4 +126,49 @@ def test_corners_that_fall_together_are_not_measurable():
 def test_table_is_complete_and_unambiguous():
     ids = [d.id for d in MEASUREMENTS]
     assert len(ids) == len(set(ids))
-    assert all(d.name and d.source and d.positive and d.unit in ("deg", "%", "ratio") for d in MEASUREMENTS)
+    assert all(d.name and d.source and d.positive and d.unit in ("deg", "%", "ratio", "mm") for d in MEASUREMENTS)
+
+
+def test_millimetres_only_where_the_spacing_is_a_length():
+    detection = make_detection(on_film(lumbar(), "left", (0.2, 0.1)), "left")
+    for source, status in (
+        (SpacingSource.CALIBRATED, "ok"), (SpacingSource.RULER, "ok"), (SpacingSource.DETECTOR, "uncertain"),
+        (SpacingSource.FILE, "not measurable"), (SpacingSource.UNKNOWN, "not measurable"),
+    ):
+        m = {x.definition.id: x for x in measure(detection, (0.2, 0.1), source)}
+        assert m["DS_L3"].status.value == status, source
+        if status != "not measurable":
+            assert m["DS_L3"].value == pytest.approx(20.0)
+    assert {x.definition.id: x for x in measure(detection)}["DS_L3"].reason == "the film's pixel spacing is not known"
+
+
+def test_moving_a_corner_updates_what_it_enters_and_nothing_else():
+    detection = make_detection(on_film(lumbar(), "right", (0.2, 0.1)), "right", status=CornerStatus.UNCERTAIN)
+    live = Evaluation(detection, (0.2, 0.1))
+    before = list(live.measured)
+    moved = detection.corners["S1"]["SP"].position + (10.0, 25.0)
+    changed = live.move("S1", "SP", moved)
+    assert {MEASUREMENTS[i].id for i in changed} >= {"LL_L1_S1", "SS", "SL_L5_S1", "SLIP_L5_S1"}
+    assert all(a is b for i, (a, b) in enumerate(zip(before, live.measured)) if i not in changed)
+    corners = {level: {k: c.position for k, c in named.items()} for level, named in detection.corners.items()}
+    corners["S1"]["SP"] = moved
+    for a, b in zip(live.measured, measure(make_detection(corners, "right"), (0.2, 0.1))):
+        assert a.value == pytest.approx(b.value) if b.value is not None else a.value is None
+    assert "S1 SP" not in live.measured[changed[0]].reason  # who moved it has looked at it
+
+
+def test_intervals_agree_with_simulation():
+    """The delta method against 4000 draws of every corner from its covariance."""
+    rng = np.random.default_rng(1)
+    corners = on_film(lumbar(), "left", (0.5, 0.4))
+    detection = make_detection(corners, "left")  # covariance: one pixel squared
+    spread = {m.definition.id: (m.interval[1] - m.interval[0]) / 2 for m in measure(detection, (0.5, 0.4), SpacingSource.CALIBRATED) if m.value is not None}
+    draws = {name: [] for name in ("LL_L1_S1", "SS", "LDI", "SLIP_L4_L5", "DHI_L2_L3", "HR_L3", "DS_L4")}
+    definitions = {d.id: d for d in MEASUREMENTS}
+    plane = {(level, k): np.array([-p[0] * 0.5, -p[1] * 0.4]) for level, named in corners.items() for k, p in named.items()}
+    for _ in range(4000):
+        noisy = {key: p + rng.normal(size=2) * (0.5, 0.4) for key, p in plane.items()}
+        for name, values_ in draws.items():
+            values_.append(definitions[name].formula(noisy))
+    for name, values_ in draws.items():
+        assert spread[name] == pytest.approx(1.6449 * np.std(values_), rel=0.08), name

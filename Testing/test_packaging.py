@@ -38,4 +38,4 @@ def test_every_slicer_parameter_name_is_a_field_of_the_parameter_node():
 def test_module_imports_at_file_scope_only_what_slicer_bundles():
     tree = ast.parse((MODULE / "SpineLandmarks.py").read_text())
     roots = {(n.module if isinstance(n, ast.ImportFrom) else n.names[0].name).split(".")[0] for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))}
-    assert roots <= {"__future__", "sys", "qt", "slicer", "vtk"}
+    assert roots <= {"__future__", "pathlib", "sys", "qt", "slicer", "vtk"}

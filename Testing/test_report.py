@@ -40,7 +40,8 @@ def test_tables_hold_every_film_corner_and_parameter(tmp_path, result):
     assert len(landmarks) == 5 * 4 + 2
     assert list(landmarks[0]) == ["film", "level", "corner", "x_px", "y_px", "sd_px", "status"]
     by_name = {m["measurement"]: m for m in measurements}
-    assert by_name["LL_L1_S1"]["value"] == "60.0" and by_name["LL_L1_S1"]["low90"] == ""
+    m = by_name["LL_L1_S1"]
+    assert m["value"] == "60.0" and float(m["low90"]) < 60 < float(m["high90"])
     assert by_name["TK_T4_T12"]["value"] == "" and by_name["TK_T4_T12"]["status"] == "not measurable"
     assert "T4" in by_name["TK_T4_T12"]["reason"]
 

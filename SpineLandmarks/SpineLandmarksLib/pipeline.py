@@ -30,4 +30,4 @@ def process(name: str, path: Path, detector: Detector, progress: Callable[[str, 
         detection = detector.detect(radiograph, progress)
     except NoSpineFound as error:
         return result("refused", str(error), radiograph=radiograph)
-    return result("ok", radiograph=radiograph, detection=detection, measured=tuple(measure(detection, radiograph.spacing)))
+    return result("ok", radiograph=radiograph, detection=detection, measured=tuple(measure(detection, radiograph.spacing, radiograph.spacing_source)))

@@ -15,6 +15,7 @@ class CornerStatus(StrEnum):
     OK = "ok"
     UNCERTAIN = "uncertain"  # the networks disagree or see nothing sharp: look before you use it
     OUTSIDE = "outside"  # beyond the film's edge: extrapolated, not used for measurements
+    EDITED = "edited"  # placed by a reader
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Corner:
     def sd(self) -> float:
         """Root of the mean variance over x and y, film pixels."""
         return float(np.sqrt(np.trace(self.covariance) / 2))
+
+    def moved_by_reader(self, position: np.ndarray) -> Corner:
+        """The same corner where a reader has put it."""
+        return Corner(position, self.covariance, CornerStatus.EDITED)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ class SpacingSource(StrEnum):
     """Where a film's pixel spacing comes from, from most to least trustworthy."""
 
     CALIBRATED = "calibrated"  # PixelSpacing that was corrected for magnification
+    RULER = "ruler"  # by a reader, on an object of known length
     DETECTOR = "detector"  # at the detector's plane: objects appear magnified
     FILE = "file"  # an image format's own spacing, meaning unknown
     UNKNOWN = "unknown"

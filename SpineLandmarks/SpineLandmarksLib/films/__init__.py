@@ -1,5 +1,5 @@
 """Files -> ``core.Radiograph``."""
 
-from .read import read
+from .read import read, read_spacing
 
-__all__ = ["read"]
+__all__ = ["read", "read_spacing"]

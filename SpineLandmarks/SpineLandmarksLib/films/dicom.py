@@ -41,6 +41,16 @@ def spacing_of(dataset) -> tuple[tuple[float, float] | None, SpacingSource]:
     return None, SpacingSource.UNKNOWN
 
 
+def read_spacing(path: Path) -> tuple[tuple[float, float] | None, SpacingSource]:
+    """Spacing and its source from a file's header alone; unknown when it is not readable DICOM."""
+    import pydicom
+
+    try:
+        return spacing_of(pydicom.dcmread(path, force=True, stop_before_pixels=True))
+    except Exception:  # what pydicom raises on arbitrary bytes has no common kind
+        return None, SpacingSource.UNKNOWN
+
+
 def _stored_pixels(dataset) -> np.ndarray:
     """Pixels through pydicom: values as stored for grey films, RGB for coloured ones."""
     try:

@@ -11,7 +11,7 @@ from .geometry import index_to_lps
 
 #: Formats that were made to carry a physical spacing. In PNG, JPEG and TIFF it is a printing
 #: resolution, which says nothing about the patient.
-_WITH_SPACING = (".nrrd", ".nhdr", ".nii", ".nii.gz")
+WITH_SPACING = (".nrrd", ".nhdr", ".nii", ".nii.gz")
 
 
 def read(path: Path) -> Radiograph:
@@ -28,17 +28,22 @@ def read(path: Path) -> Radiograph:
     scalar = image.GetNumberOfComponentsPerPixel() == 1
     # Volumes of one slice: drop every axis of length one that is not a picture axis.
     axes = pixels.ndim if scalar else pixels.ndim - 1
+    place = index_to_lps(image)
     while axes > 2 and 1 in pixels.shape[:axes]:
         axis = pixels.shape[:axes].index(1)
-        spacing = tuple(s for i, s in enumerate(spacing) if i != axes - 1 - axis)
+        dropped = axes - 1 - axis  # ITK counts axes from the fastest
+        spacing = tuple(s for i, s in enumerate(spacing) if i != dropped)
+        if axes == 3:
+            # The flat axis becomes the third one: x and y of the picture are the other two.
+            place = place[:, [i for i in range(3) if i != dropped] + [dropped, 3]]
         pixels = pixels.squeeze(axis)
         axes -= 1
     if axes != 2:
         raise FilmError(f"holds {' x '.join(str(n) for n in image.GetSize())} voxels, not one film: export a single picture.")
     grey = to_grey(pixels)
-    if path.name.lower().endswith(_WITH_SPACING):
-        return Radiograph(grey, (float(spacing[0]), float(spacing[1])), SpacingSource.FILE, index_to_lps(image))
-    return Radiograph(grey, index_to_lps=index_to_lps(image))
+    if path.name.lower().endswith(WITH_SPACING):
+        return Radiograph(grey, (float(spacing[0]), float(spacing[1])), SpacingSource.FILE, place)
+    return Radiograph(grey, index_to_lps=place)
 
 
 def _pillow_pixels(path: Path) -> np.ndarray:

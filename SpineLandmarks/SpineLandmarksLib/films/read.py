@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..core.radiograph import FilmError, Radiograph
+from ..core.radiograph import FilmError, Radiograph, SpacingSource
 from . import dicom, picture
 
 #: Suffixes that are taken for films when a directory is searched.
@@ -35,6 +35,20 @@ def read(path: str | Path) -> Radiograph:
         if path.suffix.lower() in dicom.SUFFIXES or not path.suffix:
             return dicom.read(path)
         raise
+
+
+def read_spacing(path: str | Path) -> tuple[tuple[float, float] | None, SpacingSource]:
+    """(x, y) mm per pixel and their source, from a DICOM header; unknown for any other file, whose
+    spacing says nothing about the patient or is what Slicer has loaded already."""
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(132)
+    except OSError:
+        return None, SpacingSource.UNKNOWN
+    if head[128:132] == b"DICM" or path.suffix.lower() in dicom.SUFFIXES:
+        return dicom.read_spacing(path)
+    return None, SpacingSource.UNKNOWN
 
 
 def is_film_name(path: Path) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..core import column
 from ..core.anatomy import CORNERS, corners_of
+from ..core.column import Pose
 from ..core.detection import Corner, CornerStatus, Detection
 from ..core.radiograph import Radiograph
 from .crops import read_corners
@@ -36,15 +37,11 @@ class NoSpineFound(Exception):
     """Nothing on the film looks like a column of vertebrae seen from the side."""
 
 
-class Cancelled(Exception):
-    """The caller asked to stop."""
-
-
 class Detector:
     """Runs the networks; one instance serves any number of films.
 
     ``progress``, where given, is called with a step's name and the share done (0 to 1); it may
-    raise :class:`Cancelled` to stop.
+    raise to stop, and what it raises passes through.
     """
 
     def __init__(self, networks: Networks, device: str = "cpu"):
@@ -69,17 +66,7 @@ class Detector:
             raise NoSpineFound("it cannot be told which side the patient faces, so this seems not to be a lateral film: load an upright lateral one.")
         right = located.facing_right
         poses = column.poses_from_centres(chain.levels, chain.centres, right)
-        steps = [("find corners", nets.corners, nets.corners_crop)]
-        steps += [("refine corners", nets.refiner, nets.refiner_crop)] * REFINEMENTS
-        for number, (step, network, shape) in enumerate(steps):
-            progress(step, 0.4 + 0.6 * number / len(steps))
-            points, covariances = read_corners(network, shape, pyramid, poses, right)
-            poses = [column.pose_from_corners(dict(zip(CORNERS, p)), level) for level, p in zip(chain.levels, points)]
-        corners = {
-            level: _named(level, p, c, pose.width, film.size)
-            for level, p, c, pose in zip(chain.levels, points, covariances, poses)
-        }
-        spreads = [corner.sd / pose.width for named, pose in zip(corners.values(), poses) for corner in named.values()]
+        corners, spreads = self._read(pyramid, chain.levels, poses, right, film.size, lambda step, share: progress(step, 0.4 + 0.6 * share))
         if np.median(spreads) > MAX_MEDIAN_SPREAD:
             raise NoSpineFound("corners are sharp nowhere, so this seems not to be a lateral film: load an upright lateral one.")
         progress("done", 1.0)
@@ -87,6 +74,29 @@ class Detector:
             corners, "right" if right else "left", located.facing_confidence, chain.naming_confidence,
             frozenset(level for level, seen in zip(chain.levels, chain.seen) if not seen),
         )
+
+    def read_vertebra(self, film: Radiograph, level: str, pose: Pose, facing: str) -> dict[str, Corner]:
+        """Corners of one vertebra that a reader has pointed at: steps 1b and 2 alone."""
+        corners, _ = self._read(Pyramid(film.pixels, self.device), [level], [pose], facing == "right", film.size)
+        return corners[level]
+
+    def _read(
+        self, pyramid: Pyramid, levels: Sequence[str], poses: list[Pose], right: bool, size: tuple[int, int],
+        progress: Callable[[str, float], None] = lambda step, share: None,
+    ) -> tuple[dict[str, dict[str, Corner]], list[float]]:
+        """Steps 1b and 2 from rough poses: corners by level, and each corner's spread over its body's width."""
+        nets = self.networks
+        steps = [("find corners", nets.corners, nets.corners_crop)]
+        steps += [("refine corners", nets.refiner, nets.refiner_crop)] * REFINEMENTS
+        for number, (step, network, shape) in enumerate(steps):
+            progress(step, number / len(steps))
+            points, covariances = read_corners(network, shape, pyramid, poses, right)
+            poses = [column.pose_from_corners(dict(zip(CORNERS, p)), level) for level, p in zip(levels, points)]
+        corners, spreads = {}, []
+        for level, p, c, pose in zip(levels, points, covariances, poses):
+            corners[level] = _named(level, p, c, pose.width, size)
+            spreads += [corner.sd / pose.width for corner in corners[level].values()]
+        return corners, spreads
 
 
 def _named(level: str, points: np.ndarray, covariances: np.ndarray, width: float, size: tuple[int, int]) -> dict[str, Corner]:

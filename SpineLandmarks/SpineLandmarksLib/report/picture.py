@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..core import column
 from ..core.anatomy import ENDPLATES
+from ..core.construction import Construction, constructions, level_name_place
 from ..core.detection import CornerStatus, Detection
 from ..core.measurements import Measured, MeasuredStatus
 from ..core.radiograph import Radiograph
@@ -64,48 +64,16 @@ def _draw_vertebra(pen: _Pen, detection: Detection, level: str) -> None:
         if anterior in corners and posterior in corners:
             pen.line(corners[anterior].position, corners[posterior].position, _PLATE, 2)
     for corner in corners.values():
-        pen.dot(corner.position, _CORNER if corner.status is CornerStatus.OK else _DOUBT, 4)
-    if "SA" not in corners or "SP" not in corners:
-        return
-    # The name stands inside the body; the sacrum's below its plate.
-    positions = {name: corner.position for name, corner in corners.items()}
-    if {"IA", "IP"} <= positions.keys():
-        place = column.body_centre(positions, level)
-    else:
-        plate = positions["SP"] - positions["SA"]
-        down = np.array([-plate[1], plate[0]]) * (1 if detection.facing == "left" else -1)
-        place = (positions["SA"] + positions["SP"]) / 2 + 0.3 * down
-    pen.text(place, level, _DOUBT if level in detection.unseen else _TEXT, 19, "mm")
+        pen.dot(corner.position, _DOUBT if corner.status is CornerStatus.UNCERTAIN else _CORNER, 4)
+    place = level_name_place(detection, level)
+    if place is not None:
+        pen.text(place, level, _DOUBT if level in detection.unseen else _TEXT, 19, "mm")
 
 
-def _room(start: np.ndarray, direction: np.ndarray, size: tuple[int, int]) -> float:
-    """How far one can go from ``start`` along a unit vector before leaving a (width, height) film."""
-    with np.errstate(divide="ignore"):
-        to_edges = np.where(direction > 0, (np.array(size) - 1 - start) / direction, -start / direction)
-    return max(0.0, float(np.min(to_edges)))
-
-
-def _draw_cobb(pen: _Pen, detection: Detection, size: tuple[int, int], upper: str, lower: str, text: str) -> None:
-    """The angle as surgeons draw it: both plates extended behind the spine until they meet, or as
-    far as the film has room."""
-    plates = []
-    for level in (upper, lower):
-        anterior, posterior = (detection.corners[level][name].position for name in ("SA", "SP"))
-        plates.append((posterior, (posterior - anterior) / max(np.linalg.norm(posterior - anterior), 1e-9)))
-    (p1, u1), (p2, u2) = plates
-    reach = 0.7 * float(np.linalg.norm(p1 - p2))
-    if abs(u1[0] * u2[1] - u1[1] * u2[0]) > 1e-3:
-        crossing = np.linalg.solve(np.stack([u1, -u2], axis=1), p2 - p1)
-        meet = [t if t > 0 else np.inf for t in crossing]
-    else:
-        meet = [np.inf, np.inf]
-    margin = 0.94
-    ends = [p + u * min(t, reach, margin * _room(p, u, size)) for (p, u), t in zip(plates, meet)]
-    for (p, _), end in zip(plates, ends):
-        pen.line(p, end, _COBB, 1.5)
-    # The label stands between the ends, and always on the film.
-    edge = 50 * _OVERSAMPLING / pen.per_pixel
-    pen.text(np.clip((ends[0] + ends[1]) / 2, edge, np.array(size) - edge), text, _COBB, 22, "mm")
+def _draw_construction(pen: _Pen, angle: Construction) -> None:
+    for start, end in angle.lines:
+        pen.line(start, end, _COBB, 1.5)
+    pen.text(angle.at, angle.text, _COBB, 22, "mm")
 
 
 def _panel(image: Image.Image, left: int, title: str, detection: Detection, radiograph: Radiograph, measured: tuple[Measured, ...]) -> None:
@@ -134,11 +102,11 @@ def _panel(image: Image.Image, left: int, title: str, detection: Detection, radi
                 for line in textwrap.wrap(f"not measurable: {m.reason}", 50):
                     write(line, 13, _MUTED, 12)
             continue
-        unit = d.unit_text
         mark = "" if m.status is MeasuredStatus.OK else "  ?"
-        write(f"{label}   {m.value:.1f}{unit}{mark}", 20 if main else 16, _TEXT if not mark else _DOUBT)
+        spread = f" ± {(m.interval[1] - m.interval[0]) / 2:.1f}" if m.interval else ""
+        write(f"{label}   {m.value:.1f}{spread}{d.unit_text}{mark}", 20 if main else 16, _TEXT if not mark else _DOUBT)
         if main and d.normal:
-            write(f"usual {d.normal[0]:g} to {d.normal[1]:g}{unit}", 13, _MUTED, 12)
+            write(f"usual {d.normal[0]:g} to {d.normal[1]:g}{d.unit_text}", 13, _MUTED, 12)
     y += 12 * s
     if any(m.status is MeasuredStatus.UNCERTAIN for m in measured):
         write("? and orange: look before you use it", 14, _DOUBT)
@@ -153,9 +121,8 @@ def annotate(title: str, radiograph: Radiograph, detection: Detection, measured:
     size = (max(1, round(HEIGHT * _OVERSAMPLING * (w * sx) / (h * sy))), HEIGHT * _OVERSAMPLING)
     film = _grey(radiograph, size)
     pen = _Pen(film, np.array(size) / (w, h))
-    for m in measured:
-        if m.definition.id == "LL_L1_S1" and m.value is not None:
-            _draw_cobb(pen, detection, radiograph.size, "L1", "S1", f"LL {m.value:.0f}°")
+    for angle in constructions(detection, radiograph.size, measured):
+        _draw_construction(pen, angle)
     for level in detection.levels:
         _draw_vertebra(pen, detection, level)
     panel = 400 * _OVERSAMPLING

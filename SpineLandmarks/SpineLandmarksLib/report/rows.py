@@ -32,7 +32,7 @@ def measurement_rows(result: FilmResult) -> list[dict]:
     return [
         dict(zip(MEASUREMENTS, (
             result.film, m.definition.id, None if m.value is None else round(m.value, 3), m.definition.unit,
-            None, None, m.status.value, m.reason or None,
+            *((round(v, 3) for v in m.interval) if m.interval else (None, None)), m.status.value, m.reason or None,
         )))
         for m in result.measured
     ]

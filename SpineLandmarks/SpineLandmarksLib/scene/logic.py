@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+from ..core.column import Pose
+from ..core.detection import Corner, Detection
 from ..core.measurements import Measured, measure
-from .endplates import create_endplates, update_endplates
+from ..core.radiograph import Radiograph
+from .edits import Reader
 from .film import radiograph_of
+from .folder import put_in_folder
 from .markups import create_landmarks, read_landmarks
+from .state import State
+from .study import Study, film_of, helpers_of
 
 Progress = Callable[[str, float], None]
+#: Runs a function and returns what it returns; the panel's keeps the window alive meanwhile.
+Runner = Callable[[Callable[[Progress], object]], object]
 
 
 def _silent(step: str, share: float) -> None:
@@ -20,55 +29,101 @@ def _silent(step: str, share: float) -> None:
 class DetectionLogic:
     """Detects on volume nodes and measures landmark lists of one scene.
 
-    The networks are loaded with the first film and kept. Endplate models follow their lists
-    through :meth:`refresh`, which the owner calls when a point has moved.
+    The networks are loaded with the first film and kept. ``file_of`` tells the DICOM file that a
+    volume came from, where the caller has a database that knows.
     """
 
-    def __init__(self, scene, device: str = "cpu"):
+    def __init__(self, scene, device: str = "auto", file_of: Callable[[object], Path | None] = lambda volume: None):
         self.scene = scene
         self.device = device
-        self._detector = None
-        self._endplates: dict[str, object] = {}  # landmark list's id -> model node
+        self._file_of = file_of
+        self._detectors: dict[str, object] = {}
 
     @property
     def detector(self):
-        """The detector, loaded when first asked for; raises ImportError without torch, WeightsError."""
-        if self._detector is None:
+        """The detector on the chosen device, loaded when first asked for; raises ImportError without
+        torch, WeightsError, DeviceError."""
+        if self.device not in self._detectors:
             from ..model.detector import Detector
+            from ..model.device import choose_device
             from ..model.weights import load
 
-            self._detector = Detector(load(device=self.device), self.device)
-        return self._detector
+            device = choose_device(self.device)
+            self._detectors[self.device] = Detector(load(device=device), device)
+        return self._detectors[self.device]
 
-    def detect(self, volume, progress: Progress = _silent):
+    def radiograph(self, volume) -> Radiograph:
+        """The film in a volume node; raises FilmError."""
+        return radiograph_of(volume, self._file_of(volume) if volume is not None else None)
+
+    def detect(self, volume, progress: Progress = _silent, run: Runner | None = None):
         """Detect on a volume node and return the new fiducial list.
 
-        Raises FilmError when the volume is not one film, NoSpineFound, and what ``progress`` raises.
+        ``run`` may do the computing elsewhere than in this thread; it gets a function that takes a
+        progress callback and touches no node. Raises FilmError when the volume is not one film,
+        NoSpineFound, and what ``progress`` raises.
         """
-        radiograph = radiograph_of(volume)
-        detection = self.detector.detect(radiograph, progress)
-        name = volume.GetName() or "film"
-        landmarks = create_landmarks(self.scene, f"{name} corners", detection, radiograph)
-        self.add_endplates(landmarks, f"{name} endplates")
+        radiograph = self.radiograph(volume)
+
+        def compute(report: Progress) -> Detection:
+            return self.detector.detect(radiograph, report)
+
+        detection = run(compute) if run is not None else compute(progress)
+        return self.add_landmarks(volume, detection, radiograph)
+
+    def add_landmarks(self, volume, detection: Detection, radiograph: Radiograph):
+        """Show a detection on its volume: the fiducial list, its lines and labels, in the film's folder."""
+        landmarks = create_landmarks(self.scene, f"{volume.GetName() or 'film'} corners", detection, radiograph)
+        Study(landmarks, volume)
+        put_in_folder(self.scene, volume, landmarks)
         return landmarks
 
-    def add_endplates(self, landmarks, name: str):
-        """Add the model node that shows a list's endplates, and return it."""
-        model = create_endplates(self.scene, name)
-        self._endplates[landmarks.GetID()] = model
-        self.refresh(landmarks)
-        return model
+    def reader(self, landmarks) -> Reader:
+        """Reads a single vertebra on the film of a list; raises ValueError when the film is gone."""
+        film = film_of(landmarks)
+        if film is None:
+            raise ValueError("the film of these corners is no longer in the scene: load it and detect again.")
+        radiograph = self.radiograph(film)
 
-    def refresh(self, landmarks) -> None:
-        """Redraw the endplates of a list."""
-        model = self._endplates.get(landmarks.GetID())
-        if model is not None and model.GetScene() is not None:
-            update_endplates(model, landmarks)
+        def read(level: str, pose: Pose, facing: str) -> dict[str, Corner]:
+            return self.detector.read_vertebra(radiograph, level, pose, facing)
+
+        return read
+
+    def remove_helpers(self, landmarks) -> None:
+        """Remove the lines and labels of a list that is going."""
+        for node in helpers_of(landmarks):
+            self.scene.RemoveNode(node)
 
     def measure(self, landmarks) -> list[Measured]:
         """Every parameter from where the points stand now; raises ValueError for a foreign list."""
-        detection, spacing = read_landmarks(landmarks)
-        return measure(detection, spacing)
+        state = State.load(landmarks)
+        return measure(read_landmarks(landmarks, state), state.spacing and tuple(state.spacing), state.source)
+
+    def export_report(self, landmarks, directory: Path) -> Path:
+        """Write the tables, picture and .mrk.json of a list as it stands now into a new folder of
+        ``directory``, named after the film, and return it. Raises ValueError when the film is gone,
+        OSError when it cannot be written. Nothing that is there is overwritten."""
+        from ..batch import write_film
+        from ..report.result import FilmResult
+        from ..report.tables import Tables
+
+        film = film_of(landmarks)
+        if film is None:
+            raise ValueError("the film of these corners is no longer in the scene: load it and detect again.")
+        name = re.sub(r"[^\w.-]+", "_", film.GetName() or "film")
+        out, number = directory / name, 2
+        while out.exists():
+            out, number = directory / f"{name}_{number}", number + 1
+        out.mkdir(parents=True)
+        result = FilmResult(
+            name, "ok", "as corrected in 3D Slicer", radiograph=self.radiograph(film),
+            detection=read_landmarks(landmarks), measured=tuple(self.measure(landmarks)),
+        )
+        write_film(out, result)
+        with Tables(out) as tables:
+            tables.add(result)
+        return out
 
     def process_folder(self, folder: str | Path, out: str | Path, progress: Progress = _silent) -> int:
         """Run the shell's ``detect`` over a folder; returns the number of films not done."""

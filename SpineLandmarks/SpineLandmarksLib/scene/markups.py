@@ -2,53 +2,59 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
 
-from ..core.anatomy import CORNERS, LEVELS
+from ..core.anatomy import CORNERS, ENDPLATES, LEVELS
 from ..core.detection import Corner, CornerStatus, Detection
 from ..core.radiograph import Radiograph
-from .film import index_to_ras
+from .state import State
 
-#: Node attribute with what a fiducial list cannot say by itself, as JSON.
-_ATTRIBUTE = "SpineLandmarks.Detection"
+#: How far, in film pixels, a point must lie from where it was put to count as moved by a reader.
+_MOVED = 0.01
+
+#: A careful reader's error as a share of the body's width, about what two readers differ by.
+_READER_SD = 0.02
+
+#: Sure corners (markups call them selected), and uncertain ones.
+_SURE = (0.2, 0.9, 0.4)
+_UNSURE = (1.0, 0.65, 0.15)
 
 
 def create_landmarks(scene, name: str, detection: Detection, radiograph: Radiograph):
     """Add a ``vtkMRMLMarkupsFiducialNode`` with a point per corner, labelled "L4 SA"."""
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
-    update_landmarks(node, detection, radiograph)
+    node.SetUndoEnabled(True)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetSelectedColor(*_SURE)
+    display.SetColor(*_UNSURE)
+    display.SetActiveColor(1.0, 1.0, 0.3)
+    display.SetGlyphTypeFromString("CrossDot2D")
+    display.SetUseGlyphScale(True)
+    display.SetGlyphScale(2.0)
+    display.SetPointLabelsVisibility(False)
+    display.SetPropertiesLabelVisibility(False)
+    write_landmarks(node, detection, State.of(detection, radiograph))
     return node
 
 
-def update_landmarks(node, detection: Detection, radiograph: Radiograph) -> None:
-    """Replace the points of ``node`` by the detection's, in one event."""
-    to_ras = index_to_ras(radiograph)
+def write_landmarks(node, detection: Detection, state: State) -> None:
+    """Replace the points of a list by a detection's, in one event; ``state`` becomes the detection's."""
     was_modifying = node.StartModify()
     try:
         node.SetFixedNumberOfControlPoints(False)
         node.RemoveAllControlPoints()
-        details = {}
-        for level, corner_name, corner in detection:
-            position = (to_ras @ np.array([*corner.position, 0.0, 1.0]))[:3]
-            label = f"{level} {corner_name}"
-            index = node.AddControlPoint(*position, label)
+        for level, name, corner in detection:
+            index = node.AddControlPoint(*state.to_ras(corner.position), f"{level} {name}")
             node.SetNthControlPointDescription(index, corner.status.value)
+            node.SetNthControlPointSelected(index, corner.status is not CornerStatus.UNCERTAIN)
             node.SetNthControlPointVisibility(index, corner.status is not CornerStatus.OUTSIDE)
-            details[label] = {"status": corner.status.value, "covariance": corner.covariance.tolist()}
         # The Delete key would remove the point under the cursor, and with it a measurement.
         node.SetFixedNumberOfControlPoints(True)
-        node.SetAttribute(_ATTRIBUTE, json.dumps({
-            "facing": detection.facing,
-            "facing_confidence": detection.facing_confidence,
-            "naming_confidence": detection.naming_confidence,
-            "unseen": sorted(detection.unseen),
-            "points": details,
-            "spacing": radiograph.spacing,
-            "index_to_ras": to_ras.tolist(),
-        }))
+        state.describe(detection)
+        state.save(node)
     finally:
         node.EndModify(was_modifying)
 
@@ -61,26 +67,35 @@ def defined_corners(node) -> Iterator[tuple[int, str, str]]:
             yield index, level, name
 
 
-def is_landmarks(node) -> bool:
-    """Whether a node was made by :func:`create_landmarks`."""
-    return node is not None and bool(node.GetAttribute(_ATTRIBUTE))
+def position_of(node, index: int) -> np.ndarray:
+    """RAS (3,) of a control point."""
+    position = np.zeros(3)
+    node.GetNthControlPointPosition(index, position)
+    return position
 
 
-def read_landmarks(node) -> tuple[Detection, tuple[float, float]]:
-    """The detection that a list shows now, and its film's spacing; points may have been dragged.
+def read_landmarks(node, state: State | None = None) -> Detection:
+    """The detection that a list shows now. A corner that does not stand where it was put is edited.
 
     Raises ValueError when the list is not one of ours.
     """
-    if not is_landmarks(node):
-        raise ValueError("this list was not made by SpineLandmarks: select one that Detect has made.")
-    kept = json.loads(node.GetAttribute(_ATTRIBUTE))
-    to_pixels = np.linalg.inv(np.array(kept["index_to_ras"]))
+    state = state or State.load(node)
+    pixels = {(level, name): state.to_pixels(position_of(node, index)) for index, level, name in defined_corners(node)}
     corners: dict[str, dict[str, Corner]] = {}
-    for index, level, name in defined_corners(node):
-        position = np.zeros(3)
-        node.GetNthControlPointPosition(index, position)
-        pixel = (to_pixels @ np.array([*position, 1.0]))[:2]
-        details = kept["points"].get(f"{level} {name}", {"status": "ok", "covariance": np.zeros((2, 2)).tolist()})
-        corners.setdefault(level, {})[name] = Corner(pixel, np.array(details["covariance"]), CornerStatus(details["status"]))
-    detection = Detection(corners, kept["facing"], kept["facing_confidence"], kept["naming_confidence"], frozenset(kept["unseen"]))
-    return detection, tuple(kept["spacing"])
+    for (level, name), pixel in pixels.items():
+        kept = state.points.get(f"{level} {name}")
+        if kept is None or np.linalg.norm(pixel - kept["position"]) > _MOVED:
+            sd = _READER_SD * _width(pixels, level)
+            corner = Corner(pixel, sd**2 * np.eye(2), CornerStatus.EDITED)
+        else:
+            corner = Corner(pixel, np.array(kept["covariance"]), CornerStatus(kept["status"]))
+        corners.setdefault(level, {})[name] = corner
+    return Detection(corners, state.facing, state.facing_confidence, state.naming_confidence, frozenset(state.unseen))
+
+
+def _width(pixels: dict[tuple[str, str], np.ndarray], level: str) -> float:
+    """Length of a body's longest endplate, film pixels; 0 when neither is complete."""
+    return max(
+        (float(np.linalg.norm(pixels[level, a] - pixels[level, b])) for a, b in ENDPLATES.values()
+         if (level, a) in pixels and (level, b) in pixels), default=0.0,
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..batch import process_films
 from ..films.find import find_films
 from ..model.detector import Detector
+from ..model.device import DeviceError, choose_device
 from ..model.weights import FOLDER, WeightsError, load
 from ..report import rows
 from ..report.result import FilmResult
@@ -16,19 +17,6 @@ from ..report.result import FilmResult
 
 class UsageError(Exception):
     """The command cannot start as it was called; one sentence that says what to do."""
-
-
-def choose_device(wanted: str) -> str:
-    """A torch device name; "auto" takes a GPU when there is one. Raises UsageError."""
-    import torch
-
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=wanted)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {wanted!r} is not available here: use --device cpu.") from error
-    return wanted
 
 
 def _show_progress(name: str, share: float) -> None:
@@ -59,10 +47,10 @@ def detect(paths: list[Path], out: Path, device: str, as_json: bool, weights: Pa
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write to {out} ({error.strerror}): name another folder with -o.") from error
-    device = choose_device(device)
     try:
+        device = choose_device(device)
         detector = Detector(load(weights or FOLDER, device), device)
-    except WeightsError as error:
+    except (DeviceError, WeightsError) as error:
         raise UsageError(str(error)) from error
     printed = []
 

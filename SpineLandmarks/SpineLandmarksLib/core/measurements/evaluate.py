@@ -1,16 +1,28 @@
-"""The table of parameters applied to a detection."""
+"""The table of parameters applied to a detection, and kept current while its corners move."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from ..detection import CornerStatus, Detection
-from .geometry import sagittal
+from ..radiograph import SpacingSource
+from .geometry import sagittal, wrapped
 from .table import MEASUREMENTS, Measurement
 
 #: Below this probability of the level names, parameters that depend on them are uncertain.
 MIN_NAMING_CONFIDENCE = 0.5
+
+#: Spacings that are true lengths: in the patient, or at the detector, where objects appear magnified.
+_KNOWN = (SpacingSource.CALIBRATED, SpacingSource.RULER, SpacingSource.DETECTOR)
+
+#: Half of a normal distribution's central 90 %, in standard deviations.
+_HALF_90 = 1.6449
+
+Key = tuple[str, str]
 
 
 class MeasuredStatus(StrEnum):
@@ -21,55 +33,127 @@ class MeasuredStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Measured:
-    """One parameter on one film: ``value`` in ``definition.unit``, or None with the reason."""
+    """One parameter on one film: ``value`` in ``definition.unit``, or None with the reason.
+
+    ``interval`` holds the value's central 90 %, or None where it was not asked for.
+    """
 
     definition: Measurement
     value: float | None
     status: MeasuredStatus
     reason: str = ""
+    interval: tuple[float, float] | None = None
 
 
-def measure(detection: Detection, spacing: tuple[float, float] | None = None) -> list[Measured]:
-    """Evaluate every parameter of the table, in its order.
+#: Corner -> the places in the table of the parameters that it enters.
+_USERS: dict[Key, list[int]] = defaultdict(list)
+for _index, _definition in enumerate(MEASUREMENTS):
+    for _key in _definition.needs:
+        _USERS[_key].append(_index)
+
+
+class Evaluation:
+    """Every parameter of one film: :attr:`measured`, in the table's order.
 
     ``spacing`` is (x, y) mm per pixel; None takes the pixels as square, which is all that angles
-    and ratios need.
+    and ratios need. Millimetres are given only where ``source`` says that the spacing is a length.
     """
-    positions = {
-        (level, name): sagittal(corner.position, spacing or (1.0, 1.0), detection.facing)
-        for level, name, corner in detection
-        if corner.status is not CornerStatus.OUTSIDE
-    }
-    return [_measure(definition, detection, positions) for definition in MEASUREMENTS]
+
+    def __init__(self, detection: Detection, spacing: tuple[float, float] | None = None, source: SpacingSource = SpacingSource.UNKNOWN):
+        self._detection = detection
+        self._spacing = spacing or (1.0, 1.0)
+        self._source = source if spacing else SpacingSource.UNKNOWN
+        self._positions: dict[Key, np.ndarray] = {}
+        self._covariances: dict[Key, np.ndarray] = {}
+        self._uncertain: set[Key] = set()
+        # Sagittal coordinates are pixels times this: covariances turn with it.
+        self._axes = np.diag(sagittal(np.ones(2), self._spacing, detection.facing))
+        for level, name, corner in detection:
+            if corner.status is not CornerStatus.OUTSIDE:
+                self._positions[level, name] = self._sagittal(corner.position)
+                self._covariances[level, name] = self._axes @ corner.covariance @ self._axes
+            if corner.status is CornerStatus.UNCERTAIN:
+                self._uncertain.add((level, name))
+        self.measured = [self._evaluate(definition, True) for definition in MEASUREMENTS]
+
+    def _sagittal(self, position: np.ndarray) -> np.ndarray:
+        return sagittal(position, self._spacing, self._detection.facing)
+
+    def move(self, level: str, name: str, position: np.ndarray) -> list[int]:
+        """Put a corner elsewhere (film pixels): updates the values that it enters, without their
+        intervals, which cost ten times as much, and returns their places in the table. A corner
+        that a reader has moved is no longer uncertain."""
+        key = level, name
+        self._positions[key] = self._sagittal(np.asarray(position, float))
+        self._uncertain.discard(key)
+        for index in _USERS[key]:
+            self.measured[index] = self._evaluate(MEASUREMENTS[index], False)
+        return _USERS[key]
+
+    def _evaluate(self, definition: Measurement, with_interval: bool) -> Measured:
+        missing = [key for key in definition.needs if key not in self._positions]
+        if missing:
+            return Measured(definition, None, MeasuredStatus.NOT_MEASURABLE, self._why_missing(missing))
+        if definition.unit == "mm" and self._source not in _KNOWN:
+            return Measured(definition, None, MeasuredStatus.NOT_MEASURABLE, "the film's pixel spacing is not known")
+        try:
+            value = float(definition.formula(self._positions))
+        except ZeroDivisionError:
+            value = np.nan
+        if not np.isfinite(value):
+            return Measured(definition, None, MeasuredStatus.NOT_MEASURABLE, "its corners fall together or its lines are parallel")
+        interval = self._interval(definition, value) if with_interval else None
+        doubts = self._doubts(definition)
+        return Measured(definition, value, MeasuredStatus.UNCERTAIN if doubts else MeasuredStatus.OK, "; ".join(doubts), interval)
+
+    def _doubts(self, definition: Measurement) -> list[str]:
+        doubts = []
+        uncertain = [f"{level} {name}" for level, name in definition.needs if (level, name) in self._uncertain]
+        if uncertain:
+            doubts.append(f"uncertain corners: {', '.join(uncertain)}")
+        unseen = sorted({level for level, _ in definition.needs if level in self._detection.unseen})
+        if unseen:
+            doubts.append(f"inferred from its neighbours: {', '.join(unseen)}")
+        if definition.uses_names and self._detection.naming_confidence < MIN_NAMING_CONFIDENCE:
+            doubts.append(f"level names are uncertain (confidence {self._detection.naming_confidence:.2f})")
+        if definition.unit == "mm" and self._source is SpacingSource.DETECTOR:
+            doubts.append("magnified: millimetres at the detector")
+        return doubts
+
+    def _interval(self, definition: Measurement, value: float) -> tuple[float, float] | None:
+        """Central 90 % by the delta method: covariances of the corners, which err independently,
+        through the formula's numerical gradient (JCGM 100:2008, eq. 10)."""
+        variance = 0.0
+        local = {key: self._positions[key] for key in definition.needs}
+        for key in definition.needs:
+            covariance = self._covariances[key]
+            at = local[key]
+            step = 1e-3 * max(float(np.sqrt(np.trace(covariance))), 1e-6)
+            gradient = np.empty(2)
+            for axis in (0, 1):
+                local[key] = at + step * np.eye(2)[axis]
+                try:
+                    change = definition.formula(local) - value
+                except ZeroDivisionError:
+                    return None
+                gradient[axis] = (wrapped(change) if definition.unit == "deg" else change) / step
+            local[key] = at
+            variance += float(gradient @ covariance @ gradient)
+        half = _HALF_90 * np.sqrt(max(variance, 0.0))
+        return value - half, value + half
+
+    def _why_missing(self, missing: list[Key]) -> str:
+        corners = self._detection.corners
+        absent = list(dict.fromkeys(level for level, _ in missing if level not in corners))
+        outside = [f"{level} {name}" for level, name in missing if level in corners]
+        reasons = []
+        if absent:
+            reasons.append(f"not found on the film: {', '.join(absent)}")
+        if outside:
+            reasons.append(f"outside the film or not placed: {', '.join(outside)}")
+        return "; ".join(reasons)
 
 
-def _measure(definition: Measurement, detection: Detection, positions: dict) -> Measured:
-    missing = [key for key in definition.needs if key not in positions]
-    if missing:
-        return Measured(definition, None, MeasuredStatus.NOT_MEASURABLE, _why_missing(missing, detection))
-    try:
-        value = definition.formula(positions)
-    except ZeroDivisionError:
-        return Measured(definition, None, MeasuredStatus.NOT_MEASURABLE, "its corners fall together or its lines are parallel")
-    doubts = []
-    uncertain = [f"{level} {name}" for level, name in definition.needs
-                 if detection.corners[level][name].status is CornerStatus.UNCERTAIN]
-    if uncertain:
-        doubts.append(f"uncertain corners: {', '.join(uncertain)}")
-    unseen = sorted({level for level, _ in definition.needs if level in detection.unseen})
-    if unseen:
-        doubts.append(f"inferred from its neighbours: {', '.join(unseen)}")
-    if definition.uses_names and detection.naming_confidence < MIN_NAMING_CONFIDENCE:
-        doubts.append(f"level names are uncertain (confidence {detection.naming_confidence:.2f})")
-    return Measured(definition, value, MeasuredStatus.UNCERTAIN if doubts else MeasuredStatus.OK, "; ".join(doubts))
-
-
-def _why_missing(missing: list[tuple[str, str]], detection: Detection) -> str:
-    absent = list(dict.fromkeys(level for level, _ in missing if level not in detection.corners))
-    outside = [f"{level} {name}" for level, name in missing if level in detection.corners]
-    reasons = []
-    if absent:
-        reasons.append(f"not found on the film: {', '.join(absent)}")
-    if outside:
-        reasons.append(f"outside the film or not placed: {', '.join(outside)}")
-    return "; ".join(reasons)
+def measure(detection: Detection, spacing: tuple[float, float] | None = None, source: SpacingSource = SpacingSource.UNKNOWN) -> list[Measured]:
+    """Evaluate every parameter of the table once; arguments as for :class:`Evaluation`."""
+    return Evaluation(detection, spacing, source).measured

@@ -27,7 +27,7 @@ class Measurement:
     name: str
     needs: tuple[tuple[str, str], ...]
     formula: Callable[[Corners], float]
-    unit: str  # "deg", "%" or "ratio"
+    unit: str  # "deg", "%", "ratio" or "mm"
     positive: str
     normal: tuple[float, float] | None
     source: str
@@ -36,7 +36,11 @@ class Measurement:
     @property
     def unit_text(self) -> str:
         """What follows a value where a person reads it; nothing for a ratio."""
-        return {"deg": "°", "%": " %", "ratio": ""}[self.unit]
+        return {"deg": "°", "%": " %", "ratio": "", "mm": " mm"}[self.unit]
+
+    def text(self, value: float) -> str:
+        """A value as a person reads it, with its unit."""
+        return f"{value:.2f}" if self.unit == "ratio" else f"{value:.1f}{self.unit_text}"
 
 
 def _plate(level: str, side: str) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -123,6 +127,26 @@ def _disc_height_index(upper: str, lower: str) -> list[Measurement]:
     ]
 
 
+def _distance(id: str, name: str, a: tuple[str, str], b: tuple[str, str]) -> Measurement:
+    return Measurement(id, name, (a, b), lambda c: length(c[a], c[b]), "mm", "longer", None, "distance of two corners", uses_names=False)
+
+
+def _body_sizes(level: str) -> list[Measurement]:
+    return [
+        _distance(f"HA_{level}", f"{level} anterior height", (level, "SA"), (level, "IA")),
+        _distance(f"HP_{level}", f"{level} posterior height", (level, "SP"), (level, "IP")),
+        _distance(f"DS_{level}", f"{level} superior endplate depth", (level, "SA"), (level, "SP")),
+        _distance(f"DI_{level}", f"{level} inferior endplate depth", (level, "IA"), (level, "IP")),
+    ]
+
+
+def _disc_sizes(upper: str, lower: str) -> list[Measurement]:
+    return [
+        _distance(f"DHA_{upper}_{lower}", f"Disc {upper}-{lower} anterior height", (upper, "IA"), (lower, "SA")),
+        _distance(f"DHP_{upper}_{lower}", f"Disc {upper}-{lower} posterior height", (upper, "IP"), (lower, "SP")),
+    ]
+
+
 #: Mean and SD of segmental lordosis in 324 healthy adults (doi 10.1038/s41598-022-21840-x).
 _SEGMENTAL = {"L1": (1.2, 3.6), "L2": (5.9, 4.1), "L3": (9.1, 4.2), "L4": (12.7, 5.1), "L5": (21.6, 7.7)}
 
@@ -158,6 +182,11 @@ def _build() -> tuple[Measurement, ...]:
     entries += [_slip(a, b) for a, b in lumbar]
     for a, b in lumbar:
         entries += _disc_height_index(a, b)
+    for a in inf:
+        entries += _body_sizes(a)
+    entries.append(_distance("DS_S1", "S1 plate depth", *sup["S1"]))
+    for a, b in pairs:
+        entries += _disc_sizes(a, b)
     return tuple(entries)
 
 

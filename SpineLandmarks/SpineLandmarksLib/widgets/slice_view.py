@@ -1,0 +1,81 @@
+"""The slice view that shows the film: layout, letters, keys, and the widget's traps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import qt
+import slicer
+
+from ..scene import view
+from ..scene.film import set_window
+
+_VIEW = "Red"
+#: Arrow key -> film pixels (x right, y down).
+_KEYS = {"Left": (-1, 0), "Right": (1, 0), "Up": (0, -1), "Down": (0, 1)}
+
+
+class FilmView:
+    """Does nothing, quietly, where Slicer runs without a window."""
+
+    def __init__(self):
+        self._shortcuts: list = []
+
+    @staticmethod
+    def _widget():
+        manager = slicer.app.layoutManager()
+        return manager.sliceWidget(_VIEW) if manager is not None else None
+
+    def show(self, film, facing: str | None) -> None:
+        """Fill the screen with a film: one view, upright, fitted, with its own letters and window."""
+        if self._widget() is None:
+            return
+        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+        slicer.util.setSliceViewerLayers(background=film, foreground=None, label=None)
+        set_window(film)
+        widget = self._widget()
+        view.orient(widget.mrmlSliceNode(), film)
+        widget.fitSliceToBackground()
+        self.letter(film, facing)
+
+    def letter(self, film, facing: str | None) -> None:
+        """The letters of a lateral film, once its facing is known."""
+        if self._widget() is not None:
+            view.set_letters(self._widget().mrmlSliceNode(), film, facing)
+
+    def restore_letters(self) -> None:
+        if self._widget() is not None:
+            view.restore_letters(self._widget().mrmlSliceNode())
+
+    def centre_on(self, ras: np.ndarray) -> None:
+        if self._widget() is not None:
+            view.centre_on(self._widget().mrmlSliceNode(), ras)
+
+    def guard(self, landmarks) -> None:
+        """Keep the middle button from moving all corners at once; call when they are shown."""
+        if self._widget() is not None and landmarks is not None and landmarks.GetDisplayNode() is not None:
+            manager = self._widget().sliceView().displayableManagerByClassName("vtkMRMLMarkupsDisplayableManager")
+            view.forbid_moving_all(manager, landmarks.GetDisplayNode())
+
+    def take_keys(self, nudge: Callable[[np.ndarray], None], undo: Callable[[], None], redo: Callable[[], None]) -> None:
+        """Arrow keys nudge by a film pixel, with Shift by five; Ctrl+Z and Ctrl+Y undo and redo."""
+        if self._widget() is None or self._shortcuts:
+            return
+        actions = {}
+        for key, step in _KEYS.items():
+            actions[key] = lambda step=step: nudge(np.array(step, float))
+            actions[f"Shift+{key}"] = lambda step=step: nudge(5 * np.array(step, float))
+        actions |= {"Ctrl+Z": undo, "Ctrl+Y": redo}
+        for key, action in actions.items():
+            shortcut = qt.QShortcut(qt.QKeySequence(key), self._widget())
+            shortcut.setContext(qt.Qt.WidgetWithChildrenShortcut)
+            shortcut.connect("activated()", action)
+            self._shortcuts.append(shortcut)
+
+    def release_keys(self) -> None:
+        for shortcut in self._shortcuts:
+            shortcut.disconnect("activated()")
+            shortcut.setParent(None)
+            shortcut.deleteLater()
+        self._shortcuts = []
