@@ -147,3 +147,28 @@ def test_letterboxed_points_are_film_points():
     matrix = frames.letterbox((853, 1177), (256, 448))
     points = np.random.default_rng(0).uniform(0, 800, (9, 2))
     np.testing.assert_allclose(frames.apply(np.linalg.inv(matrix), frames.apply(matrix, points)), points)
+
+
+def test_calibration_finds_the_factor_of_wrong_spreads():
+    """Corners err by 2 px, their heat-maps claim 5 on bodies and 1 on S1: factors 0.4 and 2."""
+    from training import calibrate
+
+    from .conftest import make_detection
+    from .test_measurements import lumbar, on_film
+
+    rng = np.random.default_rng(3)
+    true = on_film(lumbar(), "left", (0.2, 0.2))
+    pairs = []
+    for number in range(60):
+        found = {level: {k: np.array(p) + rng.normal(0, 2, 2) for k, p in named.items()} for level, named in true.items()}
+        detection = calibrate.scaled(make_detection(found), 5.0, 1.0)
+        pairs.append((f"F{number}", detection, make_detection(true)))
+    body, sacrum = calibrate.factors(pairs)
+    assert body == pytest.approx(0.4, rel=0.08) and sacrum == pytest.approx(2.0, rel=0.35)
+    covered, count = calibrate.coverage(pairs[:12])["without S1"]
+    assert count > 150 and 0.82 < covered / count < 0.96
+    # Spreads that are all alike say nothing about which corner is off.
+    auc, curve = calibrate.detection_of_errors(pairs)
+    assert 0.3 < auc < 0.7 and curve[-1][0] == 1.0
+    with pytest.raises(ValueError, match="label whole vertebrae"):
+        calibrate.factors([("F", make_detection({"L1": {"SA": (0, 0)}}), make_detection({}))])

@@ -13,9 +13,9 @@ import torch
 from SpineLandmarksLib.model import weights
 from SpineLandmarksLib.model.detector import Detector
 
-from . import dataset
+from . import calibrate, dataset
 from .corners import CornerConfig, CornerTask
-from .evaluate import Errors, evaluate
+from .evaluate import Errors, compare, detect, truth_of
 from .export import export
 from .fit import FitConfig, fit
 from .locate import LocateConfig, LocateTask
@@ -62,7 +62,7 @@ def _export(arguments: argparse.Namespace) -> None:
         _, network, _ = _load(CONFIGS / f"{name}.toml")
         crops[name] = {"crop_size": network.crop_size, "crop_span": network.crop_span}
     runs = {name: getattr(arguments, name) for name in NETWORKS}
-    manifest = export(runs, crops, arguments.output, arguments.version, arguments.data)
+    manifest = export(runs, crops, arguments.output, arguments.version, arguments.data, tuple(arguments.sd_scale))
     for name, entry in manifest["networks"].items():
         print(name, entry["sha256"])
 
@@ -72,10 +72,25 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     parts = [[film.name for film in films]]
     if len(arguments.weights) > 1:
         parts = dataset.folds(parts[0], len(arguments.weights))
-    errors = Errors()
+    errors, pairs = Errors(), []
     for folder, names in zip(arguments.weights, parts):
-        evaluate(Detector(weights.load(folder)), [film for film in films if film.name in names], errors)
+        networks = replace(weights.load(folder), sd_scale=(1.0, 1.0)) if arguments.calibrate else weights.load(folder)
+        detector = Detector(networks)
+        for film in films:
+            if film.name in names:
+                found = detect(detector, film)
+                compare(film, found, errors)
+                if found is not None:
+                    pairs.append((film.name, found, truth_of(film)))
     print(errors.table())
+    if arguments.calibrate:
+        body, sacrum = calibrate.factors(pairs)
+        print(f"standard deviations are right when multiplied by {body:.3f} (bodies) and {sacrum:.3f} (S1): export --sd-scale {body:.3f} {sacrum:.3f}")
+        for group, (covered, count) in calibrate.coverage(pairs).items():
+            print(f"nominal 90 % intervals, {group}: {covered}/{count} covered ({100 * covered / max(count, 1):.0f} %), leaving one film out")
+        auc, curve = calibrate.detection_of_errors(pairs)
+        print(f"spread finds corners off by more than 5 % of the width: AUC {auc:.2f}; surest share of corners -> median error: "
+              + ", ".join(f"{100 * share:.0f} % -> {error:.2f} %" for share, error in curve))
 
 
 def main() -> None:
@@ -102,12 +117,15 @@ def main() -> None:
     command.add_argument("-o", "--output", type=Path, required=True)
     command.add_argument("--version", required=True)
     command.add_argument("--data", required=True, help="one sentence: what it was trained on")
+    command.add_argument("--sd-scale", type=float, nargs=2, default=(1.0, 1.0), metavar=("BODY", "S1"),
+                         help="factors of the standard deviations, from evaluate --calibrate")
     command.set_defaults(run=_export)
 
     command = commands.add_parser("evaluate", help="print the paper's table on labelled films")
     command.add_argument("-w", "--weights", type=Path, nargs="+", default=[weights.FOLDER],
                          help="weights folder; N of them: each on its fold of N (cross-validation)")
     command.add_argument("-f", "--films", type=Path, required=True)
+    command.add_argument("--calibrate", action="store_true", help="also fit and judge the corners' standard deviations")
     command.set_defaults(run=_evaluate)
 
     arguments = parser.parse_args()

@@ -75,7 +75,7 @@ class Errors:
         return "\n".join(rows)
 
 
-def _truth(film: LabelledFilm) -> Detection:
+def truth_of(film: LabelledFilm) -> Detection:
     """The sure corners of a film as a detection, so that one code measures both."""
     corners = {
         level: {k: Corner(p, np.zeros((2, 2))) for k, p in film.corners[level].items() if k in corners_of(level) and film.weights[level][k] >= SURE}
@@ -86,7 +86,7 @@ def _truth(film: LabelledFilm) -> Detection:
 
 def compare(film: LabelledFilm, found: Detection | None, errors: Errors) -> None:
     """Add one film to ``errors``."""
-    true_values = {m.definition.id: m.value for m in measure(_truth(film))}
+    true_values = {m.definition.id: m.value for m in measure(truth_of(film))}
     if found is None:
         errors.refused.append(film.name)
         errors.vertebrae += sum(level in JUDGED for level in film.levels)
@@ -144,13 +144,9 @@ def compare(film: LabelledFilm, found: Detection | None, errors: Errors) -> None
     errors.lines.append(f"{film.name:6} {right}/{count} shift {shift:+d} naming {found.naming_confidence:.2f}  {medians}  {', '.join(told)}")
 
 
-def evaluate(detector: Detector, films: list[LabelledFilm], errors: Errors | None = None) -> Errors:
-    """Run a detector over labelled films and compare."""
-    errors = errors or Errors()
-    for film in films:
-        try:
-            found = detector.detect(Radiograph(film.pixels))
-        except NoSpineFound:
-            found = None
-        compare(film, found, errors)
-    return errors
+def detect(detector: Detector, film: LabelledFilm) -> Detection | None:
+    """What a detector finds on a labelled film; None when it refuses."""
+    try:
+        return detector.detect(Radiograph(film.pixels))
+    except NoSpineFound:
+        return None

@@ -26,11 +26,13 @@ def _compact(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
 
 
-def export(runs: dict[str, Path], crops: dict[str, dict], out: Path, version: str, training_data: str) -> dict:
+def export(
+    runs: dict[str, Path], crops: dict[str, dict], out: Path, version: str, training_data: str, sd_scale: tuple[float, float] = (1.0, 1.0)
+) -> dict:
     """Write weights and manifest to ``out``; returns the manifest.
 
     ``runs`` maps locate, corners and refine to run folders with ``weights.safetensors``; ``crops``
-    holds the crop shapes that the manifest repeats. Raises ValueError for a file over 16 MiB.
+    holds the crop shapes that the manifest repeats; ``sd_scale`` the factors of ``calibrate``. Raises ValueError for a file over 16 MiB.
     """
     out.mkdir(parents=True, exist_ok=True)
     networks = {}
@@ -42,5 +44,6 @@ def export(runs: dict[str, Path], crops: dict[str, dict], out: Path, version: st
             raise ValueError(f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}")
         networks[name] = {"file": path.name, "sha256": sha256(path), **crops.get(name, {})}
     manifest = {"version": version, "licence": LICENCE, "training_data": training_data, "attribution": ATTRIBUTION, "networks": networks}
+    manifest["sd_scale"] = {"body": round(sd_scale[0], 3), "S1": round(sd_scale[1], 3)}
     (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest

@@ -94,22 +94,22 @@ class Detector:
             poses = [column.pose_from_corners(dict(zip(CORNERS, p)), level) for level, p in zip(levels, points)]
         corners, spreads = {}, []
         for level, p, c, pose in zip(levels, points, covariances, poses):
-            corners[level] = _named(level, p, c, pose.width, size)
-            spreads += [corner.sd / pose.width for corner in corners[level].values()]
+            corners[level] = _named(level, p, c, pose.width, size, nets.sd_scale[level == "S1"])
+            spreads += [corner.sd / pose.width / nets.sd_scale[level == "S1"] for corner in corners[level].values()]
         return corners, spreads
 
 
-def _named(level: str, points: np.ndarray, covariances: np.ndarray, width: float, size: tuple[int, int]) -> dict[str, Corner]:
+def _named(level: str, points: np.ndarray, covariances: np.ndarray, width: float, size: tuple[int, int], sd_scale: float) -> dict[str, Corner]:
     named = {}
     for name, position, covariance in zip(CORNERS, points, covariances):
         if name not in corners_of(level):
             continue
-        corner = Corner(position, covariance)
+        spread = float(np.sqrt(np.trace(covariance) / 2))
         if np.any(position < -0.5) or np.any(position > np.array(size) - 0.5):
             status = CornerStatus.OUTSIDE
-        elif corner.sd > UNCERTAIN_SPREAD * width:
+        elif spread > UNCERTAIN_SPREAD * width:
             status = CornerStatus.UNCERTAIN
         else:
             status = CornerStatus.OK
-        named[name] = Corner(position, covariance, status)
+        named[name] = Corner(position, covariance * sd_scale**2, status)
     return named

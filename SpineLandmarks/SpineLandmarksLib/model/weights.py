@@ -22,7 +22,11 @@ class WeightsError(Exception):
 
 @dataclass(frozen=True)
 class Networks:
-    """The three networks, ready for use, with the shapes of their crops and their version."""
+    """The three networks, ready for use, with the shapes of their crops and their version.
+
+    ``sd_scale``: what heat-maps' standard deviations are multiplied by to be true ones, for bodies
+    and for S1 (see ``training/calibrate.py``).
+    """
 
     locator: LocatorNet
     corners: CornerNet
@@ -30,6 +34,7 @@ class Networks:
     refiner: CornerNet
     refiner_crop: CropShape
     version: str
+    sd_scale: tuple[float, float]
 
 
 def sha256(path: Path) -> str:
@@ -72,4 +77,5 @@ def load(folder: Path = FOLDER, device: str = "cpu") -> Networks:
         refiner=_fill(CornerNet(), folder, entries["refine"]).to(device),
         refiner_crop=crop("refine"),
         version=manifest["version"],
+        sd_scale=(manifest["sd_scale"]["body"], manifest["sd_scale"]["S1"]),
     )
