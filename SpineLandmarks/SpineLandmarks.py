@@ -77,7 +77,7 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode = None
         self._parameterNodeGuiTag = None
         self._study = None  # what is shown and followed
-        self._others = None  # measurements of the other film
+        self._other = None  # the study of another film, compared with
         self._shownFilm = None
         self._running = False
         self._cancelled = False
@@ -176,6 +176,8 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onNodeAboutToBeRemoved(self, caller, event, node):
         if slicer.mrmlScene.IsClosing() or not self.logic.isLandmarks(node):
             return
+        if self._other is not None and self._other.landmarks == node:
+            self.compare(None)
         if self._study is not None and self._study.landmarks == node:
             self.follow(None)
         self.logic.removeHelpers(node)
@@ -215,9 +217,11 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         landmarks = node.landmarks if self.logic.isLandmarks(node.landmarks) else None
         if landmarks != (self._study.landmarks if self._study else None):
             self.follow(landmarks)
-        self._others = None
-        if self.logic.isLandmarks(node.compareWith) and node.compareWith != landmarks:
-            self._others = self.logic.measured(node.compareWith)
+        other = node.compareWith if self.logic.isLandmarks(node.compareWith) and node.compareWith != landmarks else None
+        if landmarks is None or other is None:
+            self.compare(None)
+        elif self._other is None or self._other.landmarks != other:
+            self.compare(other)
         if self._study is not None:
             self.measurements.fill(self._study.measured, self._others)
         self.updateButtons()
@@ -243,7 +247,8 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onShowFilm(self):
         node = self._parameterNode
-        self.view.show(node.film, self.logic.facing(node.landmarks))
+        if node is not None and node.film is not None:
+            self.view.show(node.film, self.logic.facing(node.landmarks))
 
     def showSpacing(self):
         film = self._parameterNode.film
@@ -320,6 +325,7 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def follow(self, landmarks):
         """Show a list of corners with its lines, labels and values, and hide the others."""
+        self.compare(None)
         if self._study is not None:
             node = self._study.landmarks
             for event, handler in self._handlers():
@@ -338,6 +344,37 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         # The view makes its widget for the list when it is next drawn.
         qt.QTimer.singleShot(200, self.onShown)
 
+    def compare(self, landmarks):
+        """Show another film with its corners beside the one in hand, or only that one again."""
+        if self._other is not None:
+            self.removeObserver(self._other.landmarks, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onOtherMoved)
+            self._other.show_only_in("")
+            self._other.show(False)
+            if landmarks is None and self._study is not None:
+                self._study.show_only_in("")
+                self._study.show(True)
+                self.onShowFilm()
+        self._other = None
+        if landmarks is None:
+            return
+        self._other = self.logic.study(landmarks)
+        film, other = self.logic.filmOf(self._study.landmarks), self.logic.filmOf(landmarks)
+        if film is not None and other is not None:
+            mine, its = self.view.show_beside(film, self._study.detection.facing, other, self._other.detection.facing)
+            self._study.show_only_in(mine)
+            self._other.show_only_in(its)
+        self._other.show(True)
+        self.addObserver(landmarks, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self.onOtherMoved)
+        qt.QTimer.singleShot(200, self.onShown)
+
+    @property
+    def _others(self):
+        return self._other.measured if self._other is not None else None
+
+    def onOtherMoved(self, caller, event):
+        changed = self._other.follow()
+        self.measurements.update(changed, self._study.measured, self._others)
+
     def _handlers(self):
         node = slicer.vtkMRMLMarkupsNode
         return (
@@ -346,8 +383,9 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )
 
     def onShown(self):
-        if self._study is not None:
-            self.view.guard(self._study.landmarks)
+        for study in (self._study, self._other):
+            if study is not None:
+                self.view.guard(study.landmarks)
 
     def refresh(self):
         """Read the list anew: after a drag, an edit, an undo."""
@@ -525,6 +563,12 @@ class SpineLandmarksLogic(ScriptedLoadableModuleLogic):
         from SpineLandmarksLib.scene.study import lists_of
 
         return lists_of(slicer.mrmlScene, volumeNode)
+
+    def filmOf(self, node):
+        """The volume node that a list was detected on, or None when it is gone."""
+        from SpineLandmarksLib.scene.study import film_of
+
+        return film_of(node)
 
     def study(self, node):
         """A list with its lines, labels and live values; see ``scene.study.Study``."""

@@ -159,14 +159,14 @@ def test_calibration_finds_the_factor_of_wrong_spreads():
     rng = np.random.default_rng(3)
     true = on_film(lumbar(), "left", (0.2, 0.2))
     pairs = []
-    for number in range(60):
+    for number in range(40):
         found = {level: {k: np.array(p) + rng.normal(0, 2, 2) for k, p in named.items()} for level, named in true.items()}
         detection = calibrate.scaled(make_detection(found), 5.0, 1.0)
         pairs.append((f"F{number}", detection, make_detection(true)))
     body, sacrum = calibrate.factors(pairs)
     assert body == pytest.approx(0.4, rel=0.08) and sacrum == pytest.approx(2.0, rel=0.35)
-    covered, count = calibrate.coverage(pairs[:12])["without S1"]
-    assert count > 150 and 0.82 < covered / count < 0.96
+    covered, count = calibrate.coverage(pairs[:4])["without S1"]
+    assert count > 50 and 0.78 < covered / count < 0.98
     # Spreads that are all alike say nothing about which corner is off.
     auc, curve = calibrate.detection_of_errors(pairs)
     assert 0.3 < auc < 0.7 and curve[-1][0] == 1.0

@@ -172,6 +172,13 @@ def test_each_film_keeps_its_own_corners_and_two_are_compared(detected, scene):
     row = table.texts(0).index(SS)
     this, other, change = (float(table.item(row, c).text().rstrip("°")) for c in (1, 4, 5))
     assert change == pytest.approx(other - this, abs=0.11) and abs(change) > 3
+    assert one.GetDisplayVisibility() and two.GetDisplayVisibility()
+    index = one.GetNumberOfControlPoints() - 1  # S1 SP of the other film
+    one.SetNthControlPointPosition(index, *(position_of(one, index) + (0, -15, 0)))
+    assert float(table.item(row, 4).text().rstrip("°")) != other
+    detected._parameterNode.compareWith = None
+    assert not one.GetDisplayVisibility() and table.columnCount == 5
+    detected._parameterNode.compareWith = one
     detected._parameterNode.film = first
     assert detected._parameterNode.landmarks == one and one.GetDisplayVisibility() and not two.GetDisplayVisibility()
 

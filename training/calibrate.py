@@ -19,7 +19,8 @@ from SpineLandmarksLib.core.measurements.geometry import wrapped
 #: (film name, detection with the heat-maps' own covariances, truth as a detection)
 Pair = tuple[str, Detection, Detection]
 
-_SACRAL_FACTORS = np.geomspace(0.2, 5, 60)
+#: Where the sacrum's factor is looked for.
+_SACRAL_FACTORS = (0.2, 5.0)
 
 
 def scaled(detection: Detection, body: float, sacrum: float) -> Detection:
@@ -50,11 +51,12 @@ def factors(pairs: Sequence[Pair], level: float = 0.9) -> tuple[float, float]:
     if not bodies:
         raise ValueError("no film has an angle that both its truth and its detection hold: label whole vertebrae.")
     body = float(np.quantile(bodies, level))
-    for sacrum in _SACRAL_FACTORS:
+    low, high = _SACRAL_FACTORS
+    for _ in range(9):  # wider intervals cover more: halve the (logarithmic) bracket
+        sacrum = float(np.sqrt(low * high))
         covered = [z <= 1 for name, found, truth in pairs for _, sacral, z in residuals((name, scaled(found, body, sacrum), truth)) if sacral]
-        if not covered or np.mean(covered) >= level:
-            return body, float(sacrum)
-    return body, float(_SACRAL_FACTORS[-1])
+        low, high = (low, sacrum) if not covered or np.mean(covered) >= level else (sacrum, high)
+    return body, float(high)
 
 
 def coverage(pairs: Sequence[Pair]) -> dict[str, tuple[int, int]]:

@@ -111,3 +111,10 @@ class Study:
         """Show or hide the corners with their lines and labels."""
         for node in (self.landmarks, *helpers_of(self.landmarks)):
             node.SetDisplayVisibility(visible)
+
+    def show_only_in(self, view_id: str) -> None:
+        """Show them in one view alone, or, for an empty id, in all."""
+        for node in (self.landmarks, *helpers_of(self.landmarks)):
+            node.GetDisplayNode().RemoveAllViewNodeIDs()
+            if view_id:
+                node.GetDisplayNode().AddViewNodeID(view_id)

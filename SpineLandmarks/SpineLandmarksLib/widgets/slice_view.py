@@ -11,33 +11,53 @@ import slicer
 from ..scene import view
 from ..scene.film import set_window
 
-_VIEW = "Red"
+_VIEW, _OTHER_VIEW = "Red", "Yellow"
 #: Arrow key -> film pixels (x right, y down).
 _KEYS = {"Left": (-1, 0), "Right": (1, 0), "Up": (0, -1), "Down": (0, 1)}
 
 
 class FilmView:
-    """Does nothing, quietly, where Slicer runs without a window."""
+    """The film in hand in the Red view, alone or with another one beside it in the Yellow view.
+
+    Does nothing, quietly, where Slicer runs without a window.
+    """
 
     def __init__(self):
         self._shortcuts: list = []
 
     @staticmethod
-    def _widget():
+    def _widget(name: str = _VIEW):
         manager = slicer.app.layoutManager()
-        return manager.sliceWidget(_VIEW) if manager is not None else None
+        return manager.sliceWidget(name) if manager is not None else None
 
     def show(self, film, facing: str | None) -> None:
         """Fill the screen with a film: one view, upright, fitted, with its own letters and window."""
         if self._widget() is None:
             return
         slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
-        slicer.util.setSliceViewerLayers(background=film, foreground=None, label=None)
+        self._fill(_VIEW, film, facing)
+
+    def show_beside(self, film, facing: str | None, other, other_facing: str | None) -> tuple[str, str]:
+        """Two films side by side; returns the ids of their views, for what belongs to only one of them."""
+        if self._widget() is None:
+            return "", ""
+        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
+        self._fill(_VIEW, film, facing)
+        self._fill(_OTHER_VIEW, other, other_facing)
+        return self._widget().mrmlSliceNode().GetID(), self._widget(_OTHER_VIEW).mrmlSliceNode().GetID()
+
+    def _fill(self, name: str, film, facing: str | None) -> None:
+        slicer.app.processEvents()  # a new layout gives its views their sizes
+        widget = self._widget(name)
+        composite = widget.mrmlSliceCompositeNode()
+        composite.SetLinkedControl(False)
+        composite.SetBackgroundVolumeID(film.GetID())
+        composite.SetForegroundVolumeID(None)
+        composite.SetLabelVolumeID(None)
         set_window(film)
-        widget = self._widget()
         view.orient(widget.mrmlSliceNode(), film)
         widget.fitSliceToBackground()
-        self.letter(film, facing)
+        view.set_letters(widget.mrmlSliceNode(), film, facing)
 
     def letter(self, film, facing: str | None) -> None:
         """The letters of a lateral film, once its facing is known."""
@@ -45,8 +65,9 @@ class FilmView:
             view.set_letters(self._widget().mrmlSliceNode(), film, facing)
 
     def restore_letters(self) -> None:
-        if self._widget() is not None:
-            view.restore_letters(self._widget().mrmlSliceNode())
+        for name in (_VIEW, _OTHER_VIEW):
+            if self._widget(name) is not None:
+                view.restore_letters(self._widget(name).mrmlSliceNode())
 
     def centre_on(self, ras: np.ndarray) -> None:
         if self._widget() is not None:
@@ -54,9 +75,10 @@ class FilmView:
 
     def guard(self, landmarks) -> None:
         """Keep the middle button from moving all corners at once; call when they are shown."""
-        if self._widget() is not None and landmarks is not None and landmarks.GetDisplayNode() is not None:
-            manager = self._widget().sliceView().displayableManagerByClassName("vtkMRMLMarkupsDisplayableManager")
-            view.forbid_moving_all(manager, landmarks.GetDisplayNode())
+        for name in (_VIEW, _OTHER_VIEW):
+            if self._widget(name) is not None and landmarks is not None and landmarks.GetDisplayNode() is not None:
+                manager = self._widget(name).sliceView().displayableManagerByClassName("vtkMRMLMarkupsDisplayableManager")
+                view.forbid_moving_all(manager, landmarks.GetDisplayNode())
 
     def take_keys(self, nudge: Callable[[np.ndarray], None], undo: Callable[[], None], redo: Callable[[], None]) -> None:
         """Arrow keys nudge by a film pixel, with Shift by five; Ctrl+Z and Ctrl+Y undo and redo."""
