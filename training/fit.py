@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import ctypes
 import json
 import math
 import time
@@ -16,6 +15,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from SpineLandmarksLib.model.memory import keep_memory
 
 from .pretrained import load_pretrained
 
@@ -115,7 +116,7 @@ def fit(
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    _keep_memory()
+    keep_memory()
     # Channels last: half the time of a step on a CPU.
     model = task.build().to(memory_format=torch.channels_last)
     if initial is not None:
@@ -159,16 +160,6 @@ def fit(
         checkpoint.save(step, model, averaged, optimizer)
     result.load_state_dict(averaged)
     return result.eval()
-
-
-def _keep_memory() -> None:
-    """Tell glibc to keep freed memory: giving it back and asking again costs a third of a CPU step."""
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return  # not glibc: nothing to tune
-    mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
-    mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
 def _log(path: Path, row: dict) -> None:

@@ -142,7 +142,7 @@ class LocateTask:
         """Share of L1-S1 not within half a body of the truth at the right level; of any level; films shifted."""
         total = right = found = faced = shifted = 0
         for film, pyramid, col in self.films:
-            located = locate(model, pyramid)
+            (located,) = locate(model, [pyramid])
             chain = located.chain
             faced += located.facing_right == film.facing_right
             offsets = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,17 @@ def read_spacing(path: Path) -> tuple[tuple[float, float] | None, SpacingSource]
         return spacing_of(pydicom.dcmread(path, force=True, stop_before_pixels=True))
     except Exception:  # what pydicom raises on arbitrary bytes has no common kind
         return None, SpacingSource.UNKNOWN
+
+
+def read_tags(path: Path, keywords: Sequence[str]) -> dict[str, str]:
+    """DICOM keyword -> its value as text, "" where the file has none or is not DICOM."""
+    import pydicom
+
+    try:
+        dataset = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+        return {keyword: str(dataset.get(keyword, "")) for keyword in keywords}
+    except Exception:  # as above
+        return dict.fromkeys(keywords, "")
 
 
 def _stored_pixels(dataset) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from .read import is_film_name, stem
@@ -15,22 +17,28 @@ def find_films(arguments: list[Path], output: Path) -> list[tuple[str, Path]]:
     A name is the file's stem, or below a directory its path from there without suffix; names that
     would be the same keep their suffix, and where that does not tell them apart, a number.
     """
-    short: list[tuple[str, str, Path]] = []
+    short: list[tuple[str, Path]] = []
     for argument in arguments:
         if argument.is_dir():
             for path in sorted(argument.rglob("*")):
                 if path.is_file() and is_film_name(path) and output.resolve() not in path.resolve().parents:
-                    inner = path.relative_to(argument)
-                    short.append((inner.with_name(stem(inner.name)).as_posix(), inner.as_posix(), path))
+                    short.append((path.relative_to(argument).as_posix(), path))
         else:
-            short.append((stem(argument.name), argument.name, argument))
-    counts = Counter(name for name, _, _ in short)
-    films, taken = [], set()
-    for name, full, path in short:
+            short.append((argument.name, argument))
+    return list(zip(unique_names([full for full, _ in short]), (path for _, path in short)))
+
+
+def unique_names(files: Sequence[str]) -> list[str]:
+    """Names for files (paths with forward slashes): without suffix; those that would be the same keep
+    it, and where that does not tell them apart, get a number."""
+    short = [(posixpath.join(posixpath.dirname(file), stem(posixpath.basename(file)))) for file in files]
+    counts = Counter(short)
+    names, taken = [], set()
+    for name, full in zip(short, files):
         candidate = base = name if counts[name] == 1 else full
         number = 2
         while candidate in taken:
             candidate, number = f"{base}~{number}", number + 1
         taken.add(candidate)
-        films.append((candidate, path))
-    return films
+        names.append(candidate)
+    return names

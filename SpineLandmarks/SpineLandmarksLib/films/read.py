@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..core.radiograph import FilmError, Radiograph, SpacingSource
 from . import dicom, picture
@@ -51,7 +51,7 @@ def read_spacing(path: str | Path) -> tuple[tuple[float, float] | None, SpacingS
     return None, SpacingSource.UNKNOWN
 
 
-def is_film_name(path: Path) -> bool:
+def is_film_name(path: PurePath) -> bool:
     """Whether a file below a searched directory is tried: by suffix, or without one (DICOM exports)."""
     name = path.name.lower()
     if name.startswith(".") or name == "dicomdir":

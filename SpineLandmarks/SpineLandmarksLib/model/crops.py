@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,17 +27,25 @@ class CropShape:
         return frames.crop_frame(pose.centre, pose.posterior, self.span * pose.width, self.size, facing_right)
 
 
+@dataclass(frozen=True)
+class Site:
+    """One vertebra to read: its film, its level and its rough pose there."""
+
+    film: Pyramid
+    level: str
+    pose: Pose
+    facing_right: bool
+
+
 @torch.inference_mode()
-def read_corners(
-    network: CornerNet, shape: CropShape, film: Pyramid, poses: list[Pose], facing_right: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """All vertebrae of a film as one batch.
+def read_corners(network: CornerNet, shape: CropShape, sites: Sequence[Site]) -> tuple[np.ndarray, np.ndarray]:
+    """Vertebrae of one film or of several as one batch.
 
     Returns corners (n, 4, 2) in film pixels, in the order of ``CORNERS``, and their covariances
     (n, 4, 2, 2) in film pixels squared: the spread of the heat-maps.
     """
-    matrices = [shape.frame(pose, facing_right) for pose in poses]
-    crops = [sample(film, m, (shape.size, shape.size)) for m in matrices]
+    matrices = [shape.frame(site.pose, site.facing_right) for site in sites]
+    crops = [sample(site.film, m, (shape.size, shape.size)) for site, m in zip(sites, matrices)]
     values, inside = (torch.stack(parts)[:, None] for parts in zip(*crops))
     heatmaps = network(network_input(values, inside))
     on_crop = network.coordinates(heatmaps).double().cpu().numpy()

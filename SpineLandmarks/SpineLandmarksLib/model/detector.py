@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from ..core.anatomy import CORNERS, corners_of
 from ..core.column import Pose
 from ..core.detection import Corner, CornerStatus, Detection
 from ..core.radiograph import Radiograph
-from .crops import read_corners
-from .locate import locate
+from .crops import Site, read_corners
+from .locate import Located, locate
 from .sampling import Pyramid
 from .weights import Networks
 
@@ -31,6 +32,13 @@ MAX_MEDIAN_SPREAD = 0.075
 #: How often step 2 reads: the second time on crops cut by its own first corners, which tames the
 #: tails of S1 and L5, whose plates lie far from square to the column (see RESULTS.md).
 REFINEMENTS = 2
+
+
+Progress = Callable[[str, float], None]
+
+
+def _silent(step: str, share: float) -> None:
+    pass
 
 
 class NoSpineFound(Exception):
@@ -52,51 +60,74 @@ class Detector:
     def version(self) -> str:
         return self.networks.version
 
-    def detect(self, film: Radiograph, progress: Callable[[str, float], None] = lambda step, share: None) -> Detection:
+    def detect(self, film: Radiograph, progress: Progress = _silent) -> Detection:
         """Detect all visible vertebrae; raises NoSpineFound when there is no chain of them."""
-        nets = self.networks
+        (outcome,) = self.detect_many([film], progress)
+        if isinstance(outcome, NoSpineFound):
+            raise outcome
+        return outcome
+
+    def detect_many(self, films: Sequence[Radiograph], progress: Progress = _silent) -> list[Detection | NoSpineFound]:
+        """Films of any sizes as shared batches, which keeps processors busier than one after the
+        other; what would be raised for a film stands in its place."""
         progress("prepare", 0.0)
-        pyramid = Pyramid(film.pixels, self.device)
+        pyramids = [Pyramid(film.pixels, self.device) for film in films]
         progress("find vertebrae", 0.1)
-        located = locate(nets.locator, pyramid)
-        chain = located.chain
-        if chain is None:
-            raise NoSpineFound("no column of vertebrae was found: load an upright lateral film of the spine.")
-        if located.facing_confidence < MIN_FACING_CONFIDENCE:
-            raise NoSpineFound("it cannot be told which side the patient faces, so this seems not to be a lateral film: load an upright lateral one.")
-        right = located.facing_right
-        poses = column.poses_from_centres(chain.levels, chain.centres, right)
-        corners, spreads = self._read(pyramid, chain.levels, poses, right, film.size, lambda step, share: progress(step, 0.4 + 0.6 * share))
-        if np.median(spreads) > MAX_MEDIAN_SPREAD:
-            raise NoSpineFound("corners are sharp nowhere, so this seems not to be a lateral film: load an upright lateral one.")
+        located = locate(self.networks.locator, pyramids)
+        refusals = [_why_refused(found) for found in located]
+        sites, owners = [], []
+        for index, (found, pyramid, refusal) in enumerate(zip(located, pyramids, refusals)):
+            if refusal is None:
+                chain, right = found.chain, found.facing_right
+                poses = column.poses_from_centres(chain.levels, chain.centres, right)
+                sites += [Site(pyramid, level, pose, right) for level, pose in zip(chain.levels, poses)]
+                owners += [index] * len(chain.levels)
+        read = self._read(sites, lambda step, share: progress(step, 0.4 + 0.6 * share)) if sites else []
+        outcomes: list[Detection | NoSpineFound] = []
+        for index, (found, refusal) in enumerate(zip(located, refusals)):
+            mine = [vertebra for vertebra, owner in zip(read, owners) if owner == index]
+            if refusal is None and np.median([s for _, _, spreads in mine for s in spreads]) > MAX_MEDIAN_SPREAD:
+                refusal = NoSpineFound("corners are sharp nowhere, so this seems not to be a lateral film: load an upright lateral one.")
+            if refusal is not None:
+                outcomes.append(refusal)
+                continue
+            chain = found.chain
+            outcomes.append(Detection(
+                {level: corners for level, corners, _ in mine}, "right" if found.facing_right else "left",
+                found.facing_confidence, chain.naming_confidence,
+                frozenset(level for level, seen in zip(chain.levels, chain.seen) if not seen),
+            ))
         progress("done", 1.0)
-        return Detection(
-            corners, "right" if right else "left", located.facing_confidence, chain.naming_confidence,
-            frozenset(level for level, seen in zip(chain.levels, chain.seen) if not seen),
-        )
+        return outcomes
 
     def read_vertebra(self, film: Radiograph, level: str, pose: Pose, facing: str) -> dict[str, Corner]:
         """Corners of one vertebra that a reader has pointed at: steps 1b and 2 alone."""
-        corners, _ = self._read(Pyramid(film.pixels, self.device), [level], [pose], facing == "right", film.size)
-        return corners[level]
+        ((_, corners, _),) = self._read([Site(Pyramid(film.pixels, self.device), level, pose, facing == "right")])
+        return corners
 
-    def _read(
-        self, pyramid: Pyramid, levels: Sequence[str], poses: list[Pose], right: bool, size: tuple[int, int],
-        progress: Callable[[str, float], None] = lambda step, share: None,
-    ) -> tuple[dict[str, dict[str, Corner]], list[float]]:
-        """Steps 1b and 2 from rough poses: corners by level, and each corner's spread over its body's width."""
+    def _read(self, sites: Sequence[Site], progress: Progress = _silent) -> list[tuple[str, dict[str, Corner], list[float]]]:
+        """Steps 1b and 2 from rough poses: level, corners, and each corner's raw spread over its body's width."""
         nets = self.networks
         steps = [("find corners", nets.corners, nets.corners_crop)]
         steps += [("refine corners", nets.refiner, nets.refiner_crop)] * REFINEMENTS
         for number, (step, network, shape) in enumerate(steps):
             progress(step, number / len(steps))
-            points, covariances = read_corners(network, shape, pyramid, poses, right)
-            poses = [column.pose_from_corners(dict(zip(CORNERS, p)), level) for level, p in zip(levels, points)]
-        corners, spreads = {}, []
-        for level, p, c, pose in zip(levels, points, covariances, poses):
-            corners[level] = _named(level, p, c, pose.width, size, nets.sd_scale[level == "S1"])
-            spreads += [corner.sd / pose.width / nets.sd_scale[level == "S1"] for corner in corners[level].values()]
-        return corners, spreads
+            points, covariances = read_corners(network, shape, sites)
+            sites = [replace(site, pose=column.pose_from_corners(dict(zip(CORNERS, p)), site.level)) for site, p in zip(sites, points)]
+        read = []
+        for site, p, c in zip(sites, points, covariances):
+            scale = nets.sd_scale[site.level == "S1"]
+            corners = _named(site.level, p, c, site.pose.width, site.film.size, scale)
+            read.append((site.level, corners, [corner.sd / scale / site.pose.width for corner in corners.values()]))
+        return read
+
+
+def _why_refused(found: Located) -> NoSpineFound | None:
+    if found.chain is None:
+        return NoSpineFound("no column of vertebrae was found: load an upright lateral film of the spine.")
+    if found.facing_confidence < MIN_FACING_CONFIDENCE:
+        return NoSpineFound("it cannot be told which side the patient faces, so this seems not to be a lateral film: load an upright lateral one.")
+    return None
 
 
 def _named(level: str, points: np.ndarray, covariances: np.ndarray, width: float, size: tuple[int, int], sd_scale: float) -> dict[str, Corner]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,14 +67,18 @@ def _back_on_canvas(maps: Tensor, view: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def evidence(network: LocatorNet, film: Pyramid, matrix: np.ndarray) -> Maps:
-    """Run all looks at a film as one batch and average them; ``matrix`` is film -> canvas."""
+def evidence(network: LocatorNet, films: Sequence[Pyramid], matrices: Sequence[np.ndarray]) -> list[Maps]:
+    """Run all looks at some films as one batch and average each film's; ``matrices`` are film -> canvas."""
     looks = _looks(CANVAS)
-    views = [sample(film, view @ matrix, CANVAS) for view, _ in looks]
+    views = [sample(film, view @ matrix, CANVAS) for film, matrix in zip(films, matrices) for view, _ in looks]
     values, inside = (torch.stack(parts)[:, None] for parts in zip(*views))
     out: LocatorOutput = network(network_input(values, inside))
+    return [_averaged(out, looks, first) for first in range(0, len(views), len(looks))]
+
+
+def _averaged(out: LocatorOutput, looks: list[tuple[np.ndarray, bool]], first: int) -> Maps:
     presence, levels, weight, facing = 0.0, 0.0, 0.0, 0.0
-    for i, (view, mirrored) in enumerate(looks):
+    for i, (view, mirrored) in enumerate(looks, start=first):
         maps = torch.cat([out.presence[i : i + 1].sigmoid(), out.levels[i].log_softmax(0)])
         maps, seen = _back_on_canvas(maps, view)
         presence, levels, weight = presence + maps[0] * seen, levels + maps[1:] * seen, weight + seen
@@ -106,10 +111,13 @@ def candidates(maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.array(points, float), np.array(scores), np.array(names, float)
 
 
-def locate(network: LocatorNet, film: Pyramid) -> Located:
-    """Find and name the vertebrae of a film; the chain's centres are film pixels."""
-    matrix = frames.letterbox(film.size, CANVAS)
-    maps = evidence(network, film, matrix)
+def locate(network: LocatorNet, films: Sequence[Pyramid]) -> list[Located]:
+    """Find and name the vertebrae of some films, as one batch; the chains' centres are film pixels."""
+    matrices = [frames.letterbox(film.size, CANVAS) for film in films]
+    return [_named(maps, matrix) for maps, matrix in zip(evidence(network, films, matrices), matrices)]
+
+
+def _named(maps: Maps, matrix: np.ndarray) -> Located:
     centres, presence, names = candidates(maps)
     centres = frames.apply(np.linalg.inv(matrix), centres)
     chain = name_chain(centres, presence, names)

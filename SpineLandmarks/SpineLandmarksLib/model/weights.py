@@ -50,6 +50,12 @@ def read_manifest(folder: Path = FOLDER) -> dict:
         raise WeightsError(f"the weights' manifest cannot be read in {folder}: install the package again.") from error
 
 
+def identity(folder: Path = FOLDER) -> str:
+    """Version and short hashes of a weights folder: differs when any of its networks does."""
+    manifest = read_manifest(folder)
+    return "-".join((manifest["version"], *(manifest["networks"][name]["sha256"][:8] for name in sorted(manifest["networks"]))))
+
+
 def _fill(network: nn.Module, folder: Path, entry: dict) -> nn.Module:
     from safetensors.torch import load_file
 

@@ -132,6 +132,12 @@ def annotate(title: str, radiograph: Radiograph, detection: Detection, measured:
     return sheet.resize((sheet.width // _OVERSAMPLING, sheet.height // _OVERSAMPLING), Image.Resampling.LANCZOS)
 
 
+def thumbnail(radiograph: Radiograph, height: int) -> Image.Image:
+    """The bare film, small."""
+    w, h = radiograph.size
+    return _grey(radiograph, (max(1, min(4 * height, round(height * w / h))), height))
+
+
 def write(path: Path, *args) -> None:
     """Arguments as for :func:`annotate`, after the path of the PNG."""
     annotate(*args).save(path)

@@ -104,7 +104,7 @@ class DetectionLogic:
         """Write the tables, picture and .mrk.json of a list as it stands now into a new folder of
         ``directory``, named after the film, and return it. Raises ValueError when the film is gone,
         OSError when it cannot be written. Nothing that is there is overwritten."""
-        from ..batch import write_film
+        from ..one_by_one import write_film
         from ..report.result import FilmResult
         from ..report.tables import Tables
 
@@ -126,8 +126,29 @@ class DetectionLogic:
         return out
 
     def process_folder(self, folder: str | Path, out: str | Path, progress: Progress = _silent) -> int:
-        """Run the shell's ``detect`` over a folder; returns the number of films not done."""
-        from ..batch import process_films
-        from ..films.find import find_films
+        """Run the shell's ``batch`` over a folder in this process, going on where an earlier run has
+        stopped; returns the number of films failed or refused. ``progress`` may raise to stop.
 
-        return process_films(find_films([Path(folder)], Path(out)), Path(out), self.detector, progress=progress)
+        Raises BatchError when there is nothing to do, OSError when ``out`` cannot be written.
+        """
+        from ..archive.executors import Serial
+        from ..archive.process import gather, plan, process
+        from ..archive.work import Job, use_detector
+        from ..model.weights import identity
+
+        detector = self.detector
+        job = Job(str(folder), str(out), "", detector.device, None)
+        use_detector(job, detector)
+        todo = plan(job, identity()).todo
+        done = 0
+
+        def told(count: int) -> None:
+            nonlocal done
+            done += count
+            progress(f"{done} of {len(todo)} films", done / len(todo))
+
+        try:
+            process(job, todo, Serial(), 1, told)
+        finally:
+            counts = gather(job)
+        return sum(count for status, count in counts.items() if status != "ok")

@@ -6,11 +6,11 @@ import json
 import sys
 from pathlib import Path
 
-from ..batch import process_films
 from ..films.find import find_films
 from ..model.detector import Detector
 from ..model.device import DeviceError, choose_device
 from ..model.weights import FOLDER, WeightsError, load
+from ..one_by_one import process_films
 from ..report import rows
 from ..report.result import FilmResult
 
