@@ -212,7 +212,7 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 # Each film has its own corners: the newest list, or none yet.
                 node.landmarks = lists[-1] if lists else None
             if self.parent.isEntered:
-                self.view.show(film, self.logic.facing(node.landmarks))
+                self.view.show(film, node.landmarks)
         self.showSpacing()
         landmarks = node.landmarks if self.logic.isLandmarks(node.landmarks) else None
         if landmarks != (self._study.landmarks if self._study else None):
@@ -248,7 +248,7 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onShowFilm(self):
         node = self._parameterNode
         if node is not None and node.film is not None:
-            self.view.show(node.film, self.logic.facing(node.landmarks))
+            self.view.show(node.film, node.landmarks)
 
     def showSpacing(self):
         film = self._parameterNode.film
@@ -301,7 +301,8 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                     slicer.util.showStatusMessage(_("Detection was cancelled."), 3000)
                 else:
                     self._parameterNode.landmarks = landmarks
-                    self.view.letter(film, self.logic.facing(landmarks))
+                    self.view.show(film, landmarks)
+                    self.ui.messageLabel.setText(self._study.detection.turn_text)
         finally:
             self._running = False
             self.ui.progressBar.setVisible(False)
@@ -360,7 +361,7 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._other = self.logic.study(landmarks)
         film, other = self.logic.filmOf(self._study.landmarks), self.logic.filmOf(landmarks)
         if film is not None and other is not None:
-            mine, its = self.view.show_beside(film, self._study.detection.facing, other, self._other.detection.facing)
+            mine, its = self.view.show_beside(film, self._study.landmarks, other, landmarks)
             self._study.show_only_in(mine)
             self._other.show_only_in(its)
         self._other.show(True)
@@ -578,12 +579,6 @@ class SpineLandmarksLogic(ScriptedLoadableModuleLogic):
 
     def removeHelpers(self, node):
         self._detection.remove_helpers(node)
-
-    def facing(self, node):
-        """The side of the film that the patient faces, "left" or "right"; None without a list."""
-        from SpineLandmarksLib.scene.state import State
-
-        return State.load(node).facing if self.isLandmarks(node) else None
 
     def measured(self, node):
         """Every parameter as ``Measured``, from where the points stand now."""

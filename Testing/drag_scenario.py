@@ -99,8 +99,8 @@ class Scene:
         self.view = view
         slice_node = view._logic.GetSliceNode()  # trame-slicer has no public way to it
         view.set_background_volume_id(self.film.GetID())
-        scene_view.orient(slice_node, self.film)
-        scene_view.set_letters(slice_node, self.film, "left")
+        scene_view.orient(slice_node, self.film, scene_view.film_to_ras(self.film))
+        scene_view.set_letters(slice_node, scene_view.film_to_ras(self.film), "left")
         view.fit_view_to_content()
         view.render()
         self.mouse = Mouse(view)

@@ -47,6 +47,28 @@ def test_mirrored_film_gives_the_mirrored_corners(detector, sample_film):
     assert np.median(list(errors.values())) < 0.08
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_film_on_its_head_or_side_is_turned_and_flagged(detector, sample_film, tmp_path, turns):
+    film = films.read(sample_film)
+    lying = tmp_path / "lying.png"
+    Image.fromarray(np.rot90(film.pixels, turns).astype(np.uint8)).save(lying)
+    assert main(["detect", str(lying), str(sample_film), "-o", str(tmp_path / "out")]) == 0
+    with (tmp_path / "out" / "films.csv").open(newline="") as stream:
+        row, upright = csv.DictReader(stream)
+    assert row["status"] == "ok" and "turned by" in row["message"] and upright["message"] == ""
+    with (tmp_path / "out" / "landmarks.csv").open(newline="") as stream:
+        points = {(r["film"], r["level"], r["corner"]): np.array([float(r["x_px"]), float(r["y_px"])]) for r in csv.DictReader(stream)}
+    # Corners are pixels of the picture in the file: turning them with it brings them onto the upright film's.
+    back = Radiograph(np.rot90(film.pixels, turns)).turned(4 - turns)
+    for (name, level, corner), point in points.items():
+        if name != "lying" and level[0] in "LS":
+            assert np.linalg.norm(back.in_file(point) - points["lying", level, corner]) < 4
+    with (tmp_path / "out" / "measurements.csv").open(newline="") as stream:
+        values = {(r["film"], r["measurement"]): float(r["value"]) for r in csv.DictReader(stream) if r["value"]}
+    for name in ("LL_L1_S1", "SS"):
+        assert values["lying", name] == pytest.approx(values["simulated_lateral", name], abs=2)
+
+
 def test_blank_noise_is_refused_or_uncertain_but_never_measured_silently(detector):
     noise = Radiograph(np.random.default_rng(0).random((800, 500)).astype(np.float32))
     with pytest.raises(NoSpineFound, match="lateral"):

@@ -288,16 +288,17 @@ def test_a_film_node_made_from_a_radiograph_reads_back(scene):
 def test_any_film_stands_upright_with_the_right_letters(scene, axis, directions):
     volume = add_volume(scene, PIXELS, directions, (0.2, 0.3, 0.3), axis=axis)
     node = scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
-    view.orient(node, volume)
-    view.set_letters(node, volume, "left")
-    to_ras = index_to_ras(radiograph_of(volume))
+    to_ras = view.film_to_ras(volume)
+    np.testing.assert_allclose(to_ras, index_to_ras(radiograph_of(volume)))
+    view.orient(node, volume, to_ras)
+    view.set_letters(node, to_ras, "left")
     m = node.GetSliceToRAS()
     right, up = (np.array([m.GetElement(i, j) for i in range(3)]) for j in (0, 1))
     assert right @ to_ras[:3, 0] > 0.19 and up @ to_ras[:3, 1] < -0.29
     # Slicer writes label 2k where the view runs to the negative end of RAS axis k, 2k + 1 at the other.
     letter = lambda v: node.GetAxisLabel(2 * int(np.argmax(abs(v))) + (v[np.argmax(abs(v))] > 0))
     assert (letter(-right), letter(right), letter(up), letter(-up)) == ("A", "P", "S", "I")
-    view.set_letters(node, volume, None)
+    view.set_letters(node, to_ras, None)
     assert (letter(-right), letter(up)) == ("", "S")
 
 

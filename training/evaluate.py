@@ -8,7 +8,7 @@ lies within half a body height of the truth at the right level. S1: width of its
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -145,8 +145,13 @@ def compare(film: LabelledFilm, found: Detection | None, errors: Errors) -> None
 
 
 def detect(detector: Detector, film: LabelledFilm) -> Detection | None:
-    """What a detector finds on a labelled film; None when it refuses."""
+    """What a detector finds on a labelled film, in the film's own pixels; None when it refuses."""
+    radiograph = Radiograph(film.pixels)
     try:
-        return detector.detect(Radiograph(film.pixels))
+        found = detector.detect(radiograph)
     except NoSpineFound:
         return None
+    upright = radiograph.turned(found.turns)
+    return replace(found, corners={
+        level: {name: replace(c, position=upright.in_file(c.position)) for name, c in named.items()} for level, named in found.corners.items()
+    })

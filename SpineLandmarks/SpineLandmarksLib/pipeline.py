@@ -55,5 +55,6 @@ def process_many(items: Sequence[tuple[str, Path]], detector: Detector, progress
 def _result(name: str, radiograph: Radiograph, outcome, seconds: float, version: str) -> FilmResult:
     if isinstance(outcome, NoSpineFound):
         return FilmResult(name, "refused", str(outcome), seconds, version, radiograph)
+    radiograph = radiograph.turned(outcome.turns)
     measured = tuple(measure(outcome, radiograph.spacing, radiograph.spacing_source))
-    return FilmResult(name, "ok", "", seconds, version, radiograph, outcome, measured)
+    return FilmResult(name, "ok", outcome.turn_text, seconds, version, radiograph, outcome, measured)

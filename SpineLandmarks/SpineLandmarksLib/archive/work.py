@@ -130,7 +130,7 @@ def _write_film(out: Store, job: Job, result: FilmResult) -> None:
             markups.write(scratch, result.detection, result.radiograph)
             out.put(f"{result.film}.mrk.json", scratch)
             if job.pictures:
-                picture.annotate(result.film, result.radiograph, result.detection, result.measured).save(scratch, format="PNG")
+                picture.write(scratch, result.film, result.radiograph, result.detection, result.measured)
                 out.put(f"{result.film}.png", scratch)
         elif result.radiograph is not None:
             picture.thumbnail(result.radiograph, _THUMBNAIL).save(scratch, format="JPEG", quality=70)

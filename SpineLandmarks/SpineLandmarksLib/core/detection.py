@@ -42,6 +42,8 @@ class Detection:
 
     facing : side of the film that the patient faces, "left" or "right".
     facing_confidence, naming_confidence : probabilities, 0 to 1.
+    turns : counter-clockwise quarter turns that made the film stand upright; corners are pixels of
+        the film so turned (``Radiograph.turned``).
     """
 
     corners: Mapping[str, Mapping[str, Corner]]
@@ -49,10 +51,18 @@ class Detection:
     facing_confidence: float = 1.0
     naming_confidence: float = 1.0
     unseen: frozenset[str] = field(default_factory=frozenset)  # levels inferred between two others
+    turns: int = 0
 
     def __post_init__(self):
         if self.facing not in ("left", "right"):
             raise ValueError(f"facing must be 'left' or 'right', not {self.facing!r}")
+
+    @property
+    def turn_text(self) -> str:
+        """How the film lay, in words; "" for an upright one."""
+        return {0: "", 1: "the film lay on its side and was turned by 90° to the left",
+                2: "the film stood on its head and was turned by 180°",
+                3: "the film lay on its side and was turned by 90° to the right"}[self.turns]
 
     @property
     def levels(self) -> tuple[str, ...]:

@@ -49,12 +49,14 @@ class Chain:
     centres : (n, 2) film pixels.
     seen : (n,) False where a centre was interpolated between its neighbours.
     naming_confidence : probability, 0 to 1, of the names against all of them shifted up or down.
+    evidence : nats in favour of such a chain being there at all.
     """
 
     levels: tuple[str, ...]
     centres: np.ndarray
     seen: np.ndarray
     naming_confidence: float
+    evidence: float
 
 
 def _typical_gap(centres: np.ndarray, presence: np.ndarray) -> float:
@@ -117,6 +119,7 @@ def name_chain(centres: np.ndarray, presence: np.ndarray, level_log_probabilitie
             origin[level][better] = np.stack([np.full(n, level - skip), source], axis=1)[better]
         best[level] = node[:, level] + arrival
 
+    evidence = float(best.max())
     level, candidate = np.unravel_index(best.argmax(), best.shape)
     path = []
     while candidate >= 0 and len(path) < len(LEVELS):
@@ -125,7 +128,7 @@ def name_chain(centres: np.ndarray, presence: np.ndarray, level_log_probabilitie
     path.reverse()
     if len(path) < 2:
         return None
-    return _with_gaps_filled(path, centres, _naming_confidence(path, names))
+    return _with_gaps_filled(path, centres, _naming_confidence(path, names), evidence)
 
 
 def _naming_confidence(path: list[tuple[int, int]], log_probabilities: np.ndarray) -> float:
@@ -139,7 +142,7 @@ def _naming_confidence(path: list[tuple[int, int]], log_probabilities: np.ndarra
     return float(np.exp(scores[0] - values.max()) / np.exp(values - values.max()).sum())
 
 
-def _with_gaps_filled(path: list[tuple[int, int]], centres: np.ndarray, confidence: float) -> Chain:
+def _with_gaps_filled(path: list[tuple[int, int]], centres: np.ndarray, confidence: float, evidence: float) -> Chain:
     levels, points, seen = [], [], []
     for level, candidate in path:
         if levels and level == levels[-1] + 2:
@@ -149,4 +152,4 @@ def _with_gaps_filled(path: list[tuple[int, int]], centres: np.ndarray, confiden
         levels.append(level)
         points.append(centres[candidate])
         seen.append(True)
-    return Chain(tuple(LEVELS[i] for i in levels), np.array(points), np.array(seen), confidence)
+    return Chain(tuple(LEVELS[i] for i in levels), np.array(points), np.array(seen), confidence, evidence)

@@ -30,12 +30,41 @@ class Radiograph:
     spacing : (x, y) millimetres per pixel, or None when unknown. Angles need only its ratio.
     index_to_lps : 4x4, pixel (x, y, 0) -> LPS millimetres where Slicer's readers put the film;
         its spacing may differ from ``spacing``, because those readers ignore calibration.
+    turns : counter-clockwise quarter turns that these pixels have been given since the file.
     """
 
     pixels: np.ndarray
     spacing: tuple[float, float] | None = None
     spacing_source: SpacingSource = SpacingSource.UNKNOWN
     index_to_lps: np.ndarray = field(default_factory=lambda: np.eye(4), repr=False)
+    turns: int = 0
+
+    def turned(self, turns: int) -> Radiograph:
+        """The film turned counter-clockwise by quarter turns, still in its place in space."""
+        turns %= 4
+        if turns == 0:
+            return self
+        back = self._unturning(turns)
+        return Radiograph(
+            np.rot90(self.pixels, turns), self.spacing[::-1] if self.spacing and turns % 2 else self.spacing, self.spacing_source,
+            self.index_to_lps @ back, (self.turns + turns) % 4,
+        )
+
+    def _unturning(self, turns: int) -> np.ndarray:
+        """4x4, pixel (x, y, 0) of this film after ``turns`` -> pixel of this film."""
+        w, h = self.size
+        m = np.eye(4)
+        m[:2, :2] = np.linalg.matrix_power(np.array([[0, -1], [1, 0]]), turns)
+        m[:2, 3] = {1: (w - 1, 0), 2: (w - 1, h - 1), 3: (0, h - 1)}[turns]
+        return m
+
+    def in_file(self, point: np.ndarray) -> np.ndarray:
+        """Pixel (2,) of this film -> pixel of the picture in its file."""
+        if not self.turns:
+            return np.asarray(point, float)
+        w, h = self.size if self.turns % 2 == 0 else self.size[::-1]
+        x, y = point
+        return np.array({1: (w - 1 - y, x), 2: (w - 1 - x, h - 1 - y), 3: (y, h - 1 - x)}[self.turns], float)
 
     @property
     def size(self) -> tuple[int, int]:

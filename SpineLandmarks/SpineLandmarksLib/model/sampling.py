@@ -34,6 +34,13 @@ class Pyramid:
             level = F.avg_pool2d(level, 2, ceil_mode=True, count_include_pad=False)
             self.levels.append(level)
 
+    def turned(self, turns: int) -> Pyramid:
+        """The same film after counter-clockwise quarter turns."""
+        other = object.__new__(Pyramid)
+        other.levels = [torch.rot90(level, turns, (-2, -1)) for level in self.levels]
+        other.size = self.size if turns % 2 == 0 else self.size[::-1]
+        return other
+
     @property
     def device(self) -> torch.device:
         return self.levels[0].device

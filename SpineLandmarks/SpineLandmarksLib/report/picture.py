@@ -32,7 +32,7 @@ _COBB = (255, 130, 170)
 def _grey(radiograph: Radiograph, size: tuple[int, int]) -> Image.Image:
     low, high = np.percentile(radiograph.pixels[::4, ::4], (1, 99.5))
     scaled = np.clip((radiograph.pixels - low) / max(high - low, 1e-6), 0, 1) ** 0.8
-    return Image.fromarray((scaled * 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS).convert("RGB")
+    return Image.fromarray((scaled * 255).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC).convert("RGB")
 
 
 class _Pen:
@@ -89,6 +89,8 @@ def _panel(image: Image.Image, left: int, title: str, detection: Detection, radi
     write(f"patient faces {detection.facing}", 16, _MUTED)
     spacing = radiograph.spacing
     write(f"spacing {spacing[0]:.3f} x {spacing[1]:.3f} mm ({radiograph.spacing_source.value})" if spacing else "spacing unknown: no distances", 16, _MUTED)
+    for line in textwrap.wrap(detection.turn_text, 46):
+        write(line, 16, _DOUBT)
     y += 12 * s
     for m in measured:
         d = m.definition
@@ -129,7 +131,7 @@ def annotate(title: str, radiograph: Radiograph, detection: Detection, measured:
     sheet = Image.new("RGB", (film.width + panel, film.height), _PANEL)
     sheet.paste(film, (0, 0))
     _panel(sheet, film.width, title, detection, radiograph, measured)
-    return sheet.resize((sheet.width // _OVERSAMPLING, sheet.height // _OVERSAMPLING), Image.Resampling.LANCZOS)
+    return sheet.reduce(_OVERSAMPLING)
 
 
 def thumbnail(radiograph: Radiograph, height: int) -> Image.Image:
@@ -140,4 +142,9 @@ def thumbnail(radiograph: Radiograph, height: int) -> Image.Image:
 
 def write(path: Path, *args) -> None:
     """Arguments as for :func:`annotate`, after the path of the PNG."""
-    annotate(*args).save(path)
+    save(annotate(*args), path)
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """As PNG, whatever the suffix; little compressed: a film's noise gains nothing by more, at five times the work."""
+    image.save(path, format="PNG", compress_level=1)

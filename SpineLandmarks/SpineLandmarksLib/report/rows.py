@@ -12,6 +12,8 @@ MEASUREMENTS = ("film", "measurement", "value", "unit", "low90", "high90", "stat
 def film_row(result: FilmResult) -> dict:
     radiograph, detection = result.radiograph, result.detection
     x, y = (radiograph and radiograph.spacing) or (None, None)
+    if radiograph and radiograph.turns % 2:
+        x, y = y, x  # of the picture in the file, as corners are
     return dict(zip(FILMS, (
         result.film, result.status, result.message, detection.facing if detection else None, x, y,
         radiograph.spacing_source.value if radiograph else None, round(result.seconds, 3), result.model or None,
@@ -19,9 +21,10 @@ def film_row(result: FilmResult) -> dict:
 
 
 def landmark_rows(result: FilmResult) -> list[dict]:
+    """Corners in pixels of the picture in the file, however the film was turned."""
     return [
         dict(zip(LANDMARKS, (
-            result.film, level, name, round(float(corner.position[0]), 2), round(float(corner.position[1]), 2),
+            result.film, level, name, *(round(float(v), 2) for v in result.radiograph.in_file(corner.position)),
             round(corner.sd, 2), corner.status.value,
         )))
         for level, name, corner in result.detection or ()

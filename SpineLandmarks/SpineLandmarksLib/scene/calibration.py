@@ -39,6 +39,7 @@ def calibrate(film, line, millimetres: float) -> tuple[float, float]:
     set_spacing(film, spacing, SpacingSource.RULER)
     for node in lists_of(film.GetScene(), film):
         state = State.load(node)
-        state.spacing, state.spacing_source = list(spacing), SpacingSource.RULER.value
+        state.spacing = list(spacing[::-1] if state.turns % 2 else spacing)
+        state.spacing_source = SpacingSource.RULER.value
         state.save(node)
     return spacing

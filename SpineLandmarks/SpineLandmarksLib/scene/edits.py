@@ -84,7 +84,7 @@ def reset(node, level: str | None = None, name: str | None = None) -> None:
     if level is None:
         detection = Detection(
             _corners(state.detected["points"]), state.detected["facing"], state.detected["facing_confidence"],
-            state.detected["naming_confidence"], frozenset(state.detected["unseen"]),
+            state.detected["naming_confidence"], frozenset(state.detected["unseen"]), state.turns,
         )
         _checkpoint(node)
         write_landmarks(node, detection, state)

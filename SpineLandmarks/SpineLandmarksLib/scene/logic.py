@@ -73,7 +73,7 @@ class DetectionLogic:
 
     def add_landmarks(self, volume, detection: Detection, radiograph: Radiograph):
         """Show a detection on its volume: the fiducial list, its lines and labels, in the film's folder."""
-        landmarks = create_landmarks(self.scene, f"{volume.GetName() or 'film'} corners", detection, radiograph)
+        landmarks = create_landmarks(self.scene, f"{volume.GetName() or 'film'} corners", detection, radiograph.turned(detection.turns))
         Study(landmarks, volume)
         put_in_folder(self.scene, volume, landmarks)
         return landmarks
@@ -83,7 +83,7 @@ class DetectionLogic:
         film = film_of(landmarks)
         if film is None:
             raise ValueError("the film of these corners is no longer in the scene: load it and detect again.")
-        radiograph = self.radiograph(film)
+        radiograph = self.radiograph(film).turned(State.load(landmarks).turns)
 
         def read(level: str, pose: Pose, facing: str) -> dict[str, Corner]:
             return self.detector.read_vertebra(radiograph, level, pose, facing)
@@ -117,7 +117,7 @@ class DetectionLogic:
             out, number = directory / f"{name}_{number}", number + 1
         out.mkdir(parents=True)
         result = FilmResult(
-            name, "ok", "as corrected in 3D Slicer", radiograph=self.radiograph(film),
+            name, "ok", "as corrected in 3D Slicer", radiograph=self.radiograph(film).turned(State.load(landmarks).turns),
             detection=read_landmarks(landmarks), measured=tuple(self.measure(landmarks)),
         )
         write_film(out, result)

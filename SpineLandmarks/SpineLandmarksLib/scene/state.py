@@ -20,7 +20,8 @@ _ATTRIBUTE = "SpineLandmarks.Detection"
 @dataclass
 class State:
     """``points``: label ("L4 SA") -> status, covariance and position (film pixels) before any drag.
-    ``detected``: the same as the networks left it, for a reset of everything."""
+    ``detected``: the same as the networks left it, for a reset of everything. Film pixels are those of
+    the upright film, which ``turns`` counter-clockwise quarter turns of the volume have given."""
 
     facing: str
     facing_confidence: float
@@ -31,6 +32,7 @@ class State:
     spacing_source: str
     size: list[int]
     index_to_ras: list[list[float]]
+    turns: int
     detected: dict | None = field(default=None)
 
     @staticmethod
@@ -38,7 +40,7 @@ class State:
         state = State(
             **_description(detection), spacing=list(radiograph.spacing) if radiograph.spacing else None,
             spacing_source=radiograph.spacing_source.value, size=list(radiograph.size),
-            index_to_ras=index_to_ras(radiograph).tolist(),
+            index_to_ras=index_to_ras(radiograph).tolist(), turns=radiograph.turns,
         )
         state.detected = _description(detection)
         return state

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..core.construction import constructions, level_name_place
-from ..core.detection import Detection
 from ..core.measurements import Evaluation, Measured
 from .labels import create_labels, update_labels
 from .lines import create_lines, endplate_segments, update_lines
@@ -93,8 +94,7 @@ class Study:
         corners = {level: dict(named) for level, named in self.detection.corners.items()}
         for (level, name), position in moved.items():
             corners[level][name] = corners[level][name].moved_by_reader(position)
-        d = self.detection
-        self.detection = Detection(corners, d.facing, d.facing_confidence, d.naming_confidence, d.unseen)
+        self.detection = replace(self.detection, corners=corners)
 
     def _draw(self) -> None:
         endplates, angles, labels = (self.landmarks.GetNodeReference(role) for role in _HELPERS)

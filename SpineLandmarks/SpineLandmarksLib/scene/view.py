@@ -11,34 +11,29 @@ from .film import index_to_ras_of
 _AXIS_LABELS = ("L", "R", "P", "A", "I", "S")
 
 
-def _axes_of_film(volume) -> tuple[np.ndarray, np.ndarray]:
-    """Unit RAS vectors of a picture's x (right) and y (down)."""
+def film_to_ras(volume) -> np.ndarray:
+    """4x4, picture pixel (x, y, 0) -> RAS of a film as it was loaded."""
     dimensions = volume.GetImageData().GetDimensions()
-    flat = 2 - (dimensions.index(1) if 1 in dimensions[:2] else 2)
-    m = index_to_ras_of(volume, flat)
-    x, y = m[:3, 0], m[:3, 1]
-    return x / np.linalg.norm(x), y / np.linalg.norm(y)
+    return index_to_ras_of(volume, 2 - (dimensions.index(1) if 1 in dimensions[:2] else 2))
 
 
-def orient(slice_node, volume) -> None:
-    """Turn a slice view so that the film's rows run down and its columns to the right."""
-    x, y = _axes_of_film(volume)
-    up = -y
-    normal = np.cross(x, up)
+def orient(slice_node, volume, to_ras: np.ndarray) -> None:
+    """Turn a slice view so that the film's rows run down and its columns to the right. ``to_ras``:
+    4x4, pixel (x, y, 0) -> RAS, of the film as loaded or as turned upright."""
+    x, y = _axes(to_ras)
     bounds = np.zeros(6)
     volume.GetRASBounds(bounds)
-    centre = bounds.reshape(3, 2).mean(axis=1)
     matrix = np.eye(4)
-    matrix[:3, 0], matrix[:3, 1], matrix[:3, 2], matrix[:3, 3] = x, up, normal, centre
+    matrix[:3, 0], matrix[:3, 1], matrix[:3, 2], matrix[:3, 3] = x, -y, np.cross(x, -y), bounds.reshape(3, 2).mean(axis=1)
     slice_node.GetSliceToRAS().DeepCopy(matrix.ravel())
     slice_node.UpdateMatrices()
 
 
-def set_letters(slice_node, volume, facing: str | None) -> None:
+def set_letters(slice_node, to_ras: np.ndarray, facing: str | None) -> None:
     """Letters of a lateral film at the view's edges: cranial, caudal, and once ``facing`` ("left" or
     "right" of the picture) is known, anterior and posterior. Slicer's own would be those of an
     axial slice, because that is how films are loaded."""
-    x, y = _axes_of_film(volume)
+    x, y = _axes(to_ras)
     front = {"left": -1.0, "right": 1.0}.get(facing or "")
     letters = {}
     for direction, (back_end, front_end) in ((x * (front or 1.0), ("P", "A") if front else ("", "")), (-y, ("I", "S"))):
@@ -47,6 +42,12 @@ def set_letters(slice_node, volume, facing: str | None) -> None:
         letters[2 * axis], letters[2 * axis + 1] = low, high
     for index in range(6):
         slice_node.SetAxisLabel(index, letters.get(index, ""))
+
+
+def _axes(to_ras: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit RAS vectors of a picture's x (right) and y (down)."""
+    x, y = to_ras[:3, 0], to_ras[:3, 1]
+    return x / np.linalg.norm(x), y / np.linalg.norm(y)
 
 
 def restore_letters(slice_node) -> None:

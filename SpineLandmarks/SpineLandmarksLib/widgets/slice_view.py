@@ -10,6 +10,7 @@ import slicer
 
 from ..scene import view
 from ..scene.film import set_window
+from ..scene.state import State
 
 _VIEW, _OTHER_VIEW = "Red", "Yellow"
 #: Arrow key -> film pixels (x right, y down).
@@ -30,23 +31,24 @@ class FilmView:
         manager = slicer.app.layoutManager()
         return manager.sliceWidget(name) if manager is not None else None
 
-    def show(self, film, facing: str | None) -> None:
-        """Fill the screen with a film: one view, upright, fitted, with its own letters and window."""
+    def show(self, film, landmarks) -> None:
+        """Fill the screen with a film: one view, upright, fitted, with its own letters and window.
+        ``landmarks``: its corners, which know how it stands, or None."""
         if self._widget() is None:
             return
         slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
-        self._fill(_VIEW, film, facing)
+        self._fill(_VIEW, film, landmarks)
 
-    def show_beside(self, film, facing: str | None, other, other_facing: str | None) -> tuple[str, str]:
+    def show_beside(self, film, landmarks, other, other_landmarks) -> tuple[str, str]:
         """Two films side by side; returns the ids of their views, for what belongs to only one of them."""
         if self._widget() is None:
             return "", ""
         slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
-        self._fill(_VIEW, film, facing)
-        self._fill(_OTHER_VIEW, other, other_facing)
+        self._fill(_VIEW, film, landmarks)
+        self._fill(_OTHER_VIEW, other, other_landmarks)
         return self._widget().mrmlSliceNode().GetID(), self._widget(_OTHER_VIEW).mrmlSliceNode().GetID()
 
-    def _fill(self, name: str, film, facing: str | None) -> None:
+    def _fill(self, name: str, film, landmarks) -> None:
         slicer.app.processEvents()  # a new layout gives its views their sizes
         widget = self._widget(name)
         composite = widget.mrmlSliceCompositeNode()
@@ -55,14 +57,11 @@ class FilmView:
         composite.SetForegroundVolumeID(None)
         composite.SetLabelVolumeID(None)
         set_window(film)
-        view.orient(widget.mrmlSliceNode(), film)
+        state = State.load(landmarks) if landmarks is not None else None
+        to_ras = np.array(state.index_to_ras) if state else view.film_to_ras(film)
+        view.orient(widget.mrmlSliceNode(), film, to_ras)
         widget.fitSliceToBackground()
-        view.set_letters(widget.mrmlSliceNode(), film, facing)
-
-    def letter(self, film, facing: str | None) -> None:
-        """The letters of a lateral film, once its facing is known."""
-        if self._widget() is not None:
-            view.set_letters(self._widget().mrmlSliceNode(), film, facing)
+        view.set_letters(widget.mrmlSliceNode(), to_ras, state.facing if state else None)
 
     def restore_letters(self) -> None:
         for name in (_VIEW, _OTHER_VIEW):
