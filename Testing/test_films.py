@@ -156,7 +156,7 @@ def test_errors_are_one_sentence_that_says_what_to_do(tmp_path):
     refused("text.png", b"hello world", "cannot be read")
     refused("text.dcm", b"hello world" * 100, "DICOM")
     whole = write_itk(tmp_path / "whole.png", picture()).read_bytes()
-    refused("cut.png", whole[: len(whole) // 2], "cannot be read")
+    refused("cut.png", whole[: len(whole) // 2], "cut short")
     (tmp_path / "folder").mkdir()
     refused("folder", match="directory")
     np_blank = np.full((90, 120), 7, np.uint16)
@@ -172,3 +172,54 @@ def test_errors_are_one_sentence_that_says_what_to_do(tmp_path):
 
     sitk.WriteImage(sitk.GetImageFromArray(np.stack([picture()] * 5)), str(tmp_path / "ct.nii.gz"))
     refused("ct.nii.gz", match="120 x 90 x 5")
+
+
+@pytest.mark.parametrize("name", [seed for seed in ("grey8.png", "grey8.jpg", "grey8.tif", "grey8.bmp", "grey8.nrrd", "grey8.nii.gz", "grey16.nii",
+                                                    "packed.nrrd", "cmyk.jpg", "raw.dcm", "JPEG.dcm", "JPEG2000.dcm")])
+@pytest.mark.parametrize("share", [0.97, 0.5, 0.1])
+def test_a_file_cut_short_is_never_half_a_film(tmp_path, name, share):
+    from .fuzz import seeds
+
+    (whole,) = [path for path in seeds(tmp_path) if path.name == name]
+    films.read(whole)
+    data = whole.read_bytes()
+    whole.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(FilmError):
+        films.read(whole)
+
+
+def test_bombs_animations_and_other_odd_files(tmp_path):
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    def png(*chunks):
+        return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + chunk(b"IEND", b"")
+
+    def header(width, height):
+        return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+
+    (tmp_path / "bomb.png").write_bytes(png(header(60000, 60000), chunk(b"IDAT", zlib.compress(bytes(10_000_000), 9))))
+    (tmp_path / "moving.png").write_bytes(png(header(90, 90), chunk(b"acTL", bytes(8)), chunk(b"IDAT", zlib.compress(bytes(91 * 90)))))
+    (tmp_path / "bad.nrrd").write_bytes(b"NRRD0004\n\x80\xff rubbish without any field\n\n" + bytes(100))
+    (tmp_path / "locked.dcm").write_bytes(bytes(128) + b"DICM" + np.random.default_rng(0).bytes(5000))
+    write_dicom(tmp_path / "huge.dcm", picture(), Rows=65535, Columns=65535)
+    for name, match in (("bomb.png", "more than any film"), ("moving.png", "animation"), ("bad.nrrd", "NRRD header"),
+                        ("locked.dcm", "DICOM"), ("huge.dcm", "more than any film")):
+        with pytest.raises(FilmError, match=match):
+            films.read(tmp_path / name)
+    Image.fromarray(picture(8) > 100).save(tmp_path / "bit.png")
+    assert set(np.unique(films.read(tmp_path / "bit.png").pixels)) <= {0, 1, 255}
+    write_itk(tmp_path / "negative.nrrd", picture(16).astype(np.int32) - 40000)
+    assert films.read(tmp_path / "negative.nrrd").pixels.min() < 0
+
+
+def test_four_hundred_broken_files_of_every_kind():
+    """The short version of ``python -m Testing.fuzz --cases 10000``."""
+    from .fuzz import fuzz
+
+    outcomes = fuzz(400, seed=20)
+    assert not [outcome for outcome in outcomes if outcome.startswith("FAILED")], outcomes
+    assert outcomes["refused"] > 100 and outcomes["read"] > 20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -70,6 +72,16 @@ class Radiograph:
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
+
+
+#: No detector or scanner makes larger films; a file that promises more is broken, or meant to harm.
+MAX_PIXELS = 100_000_000
+
+
+def refuse_huge(size: Sequence[int]) -> None:
+    """Raise FilmError for a picture of more than ``MAX_PIXELS``; ``size`` has any number of axes."""
+    if math.prod(int(n) for n in size) > MAX_PIXELS:
+        raise FilmError(f"the picture has {' x '.join(str(n) for n in size)} pixels, more than any film: export it smaller.")
 
 
 def to_grey(pixels: np.ndarray) -> np.ndarray:

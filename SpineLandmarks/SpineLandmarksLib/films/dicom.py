@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..core.radiograph import FilmError, Radiograph, SpacingSource, to_grey
+from ..core.radiograph import FilmError, Radiograph, SpacingSource, refuse_huge, to_grey
 from .geometry import header_index_to_lps
+
+_BROKEN = "is not a readable DICOM file: it is broken or of another kind."
 
 #: Suffixes that DICOM files usually have, when they have one.
 SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -47,7 +50,9 @@ def read_spacing(path: Path) -> tuple[tuple[float, float] | None, SpacingSource]
     import pydicom
 
     try:
-        return spacing_of(pydicom.dcmread(path, force=True, stop_before_pixels=True))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return spacing_of(pydicom.dcmread(path, force=True, stop_before_pixels=True))
     except Exception:  # what pydicom raises on arbitrary bytes has no common kind
         return None, SpacingSource.UNKNOWN
 
@@ -97,17 +102,26 @@ def read(path: Path) -> Radiograph:
     """Read a DICOM file of one frame, with or without a preamble; raises FilmError."""
     import pydicom
 
-    broken = "is not a readable DICOM file: it is broken or of another kind."
     try:
-        dataset = pydicom.dcmread(path, force=True)
+        # Values are decoded when they are first asked for: broken ones show up here, not later.
+        with warnings.catch_warnings():
+            # pydicom warns of every oddity, and quotes it: a patient's data could come into a log.
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(path, force=True)
+            dataset.decode()
+        known = "Rows" in dataset or "PixelData" in dataset or "SOPClassUID" in dataset
+        size = int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0)
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        spacing, source = spacing_of(dataset)
     except Exception as error:  # what pydicom raises on arbitrary bytes has no common kind
-        raise FilmError(broken) from error
-    if "Rows" not in dataset and "PixelData" not in dataset and "SOPClassUID" not in dataset:
-        raise FilmError(broken)
+        raise FilmError(_BROKEN) from error
+    if not known:
+        raise FilmError(_BROKEN)
     if "PixelData" not in dataset:
         raise FilmError("holds no pixel data (tag 7FE0,0010): export the image object itself, not a report or directory.")
-    if int(dataset.get("NumberOfFrames") or 1) > 1:
-        raise FilmError(f"holds {dataset.NumberOfFrames} frames, not one film (tag 0028,0008): export a single frame.")
+    if frames > 1:
+        raise FilmError(f"holds {frames} frames, not one film (tag 0028,0008): export a single frame.")
+    refuse_huge(size)
     inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
     try:
         pixels = _stored_pixels(dataset)
@@ -120,5 +134,4 @@ def read(path: Path) -> Radiograph:
     grey = to_grey(pixels)
     if inverted:
         grey = grey.max() + grey.min() - grey
-    spacing, source = spacing_of(dataset)
     return Radiograph(grey, spacing, source, header_index_to_lps(path))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.radiograph import FilmError, Radiograph, SpacingSource, to_grey
+from ..core.radiograph import FilmError, Radiograph, SpacingSource, refuse_huge, to_grey
 from .geometry import index_to_lps
+from .sound import refuse_unsound
 
 #: Formats that were made to carry a physical spacing. In PNG, JPEG and TIFF it is a printing
 #: resolution, which says nothing about the patient.
@@ -19,7 +20,14 @@ def read(path: Path) -> Radiograph:
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    _refuse_animation(path)
+    refuse_unsound(path)
     try:
+        header = sitk.ImageFileReader()
+        header.SetFileName(str(path))
+        header.ReadImageInformation()
+        # Before any pixel is unpacked: a few bytes may promise gigabytes.
+        refuse_huge(header.GetSize())
         image = sitk.ReadImage(str(path))
     except RuntimeError:
         return Radiograph(to_grey(_pillow_pixels(path)))
@@ -46,6 +54,14 @@ def read(path: Path) -> Radiograph:
     return Radiograph(grey, index_to_lps=place)
 
 
+def _refuse_animation(path: Path) -> None:
+    """ITK would take an animated PNG's first frame without a word; raises FilmError."""
+    with path.open("rb") as stream:
+        head = stream.read(1 << 16)
+    if head.startswith(b"\x89PNG") and b"acTL" in head.partition(b"IDAT")[0]:
+        raise FilmError("is an animation, not one film: export a single picture.")
+
+
 def _pillow_pixels(path: Path) -> np.ndarray:
     """What ITK does not know: grey PNG with alpha, CMYK JPEG, rarer TIFF; raises FilmError."""
     from PIL import Image
@@ -54,6 +70,7 @@ def _pillow_pixels(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             if getattr(image, "n_frames", 1) > 1:
                 raise FilmError(f"holds {image.n_frames} frames, not one film: export a single picture.")
+            refuse_huge(image.size)
             return np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA", "I;16", "F", "I") else image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise FilmError("cannot be read as DICOM, PNG, JPEG, TIFF, NRRD or NIfTI: the file is broken or of another kind.") from error

@@ -26,6 +26,13 @@ def read(path: str | Path) -> Radiograph:
         raise FilmError(f"cannot open the file ({error.strerror}): check its path and permissions.") from error
     if not head:
         raise FilmError("the file is empty: copy it again from its source.")
+    try:
+        return _read(path, head)
+    except MemoryError as error:
+        raise FilmError("the picture does not fit into this machine's memory: export it smaller.") from error
+
+
+def _read(path: Path, head: bytes) -> Radiograph:
     if head[128:132] == b"DICM":
         return dicom.read(path)
     try:
