@@ -302,7 +302,6 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 else:
                     self._parameterNode.landmarks = landmarks
                     self.view.show(film, landmarks)
-                    self.ui.messageLabel.setText(self._study.detection.turn_text)
         finally:
             self._running = False
             self.ui.progressBar.setVisible(False)
@@ -335,6 +334,7 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._study = None
         self.measurements.clear()
         self.vertebrae.fill(None)
+        self.ui.remarksLabel.setText("")
         if landmarks is None:
             return
         self._study = self.logic.study(landmarks)
@@ -393,6 +393,7 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._study is None:
             return
         self._study.refresh()
+        self.ui.remarksLabel.setText("\n".join(self._study.detection.remarks))
         self.vertebrae.fill(self._study.detection)
         self.measurements.fill(self._study.measured, self._others)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from . import films
 from .core.measurements import measure
+from .core.plausibility import checked
 from .core.radiograph import FilmError, Radiograph
 from .model.detector import Detector, NoSpineFound
 from .report.result import FilmResult
@@ -56,5 +57,6 @@ def _result(name: str, radiograph: Radiograph, outcome, seconds: float, version:
     if isinstance(outcome, NoSpineFound):
         return FilmResult(name, "refused", str(outcome), seconds, version, radiograph)
     radiograph = radiograph.turned(outcome.turns)
+    outcome = checked(outcome, radiograph.spacing)
     measured = tuple(measure(outcome, radiograph.spacing, radiograph.spacing_source))
-    return FilmResult(name, "ok", outcome.turn_text, seconds, version, radiograph, outcome, measured)
+    return FilmResult(name, "ok", "; ".join(outcome.remarks), seconds, version, radiograph, outcome, measured)

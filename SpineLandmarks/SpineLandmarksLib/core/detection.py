@@ -52,14 +52,19 @@ class Detection:
     naming_confidence: float = 1.0
     unseen: frozenset[str] = field(default_factory=frozenset)  # levels inferred between two others
     turns: int = 0
+    implausible: tuple[str, ...] = ()  # what ``core.plausibility`` says against it
 
     def __post_init__(self):
         if self.facing not in ("left", "right"):
             raise ValueError(f"facing must be 'left' or 'right', not {self.facing!r}")
 
     @property
-    def turn_text(self) -> str:
-        """How the film lay, in words; "" for an upright one."""
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader should know before looking: how the film lay, what is implausible."""
+        turned = self._turn_text()
+        return (*((turned,) if turned else ()), *self.implausible)
+
+    def _turn_text(self) -> str:
         return {0: "", 1: "the film lay on its side and was turned by 90° to the left",
                 2: "the film stood on its head and was turned by 180°",
                 3: "the film lay on its side and was turned by 90° to the right"}[self.turns]

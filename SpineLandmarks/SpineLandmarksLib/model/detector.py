@@ -25,6 +25,10 @@ UNCERTAIN_SPREAD = 0.12
 #: out of training); on AP films the network wavers (0.86 and less).
 MIN_FACING_CONFIDENCE = 0.9
 
+#: Evidence for a column (nats) that a film must show: 18.5 and more on the real films; a CT slice got by
+#: with 3.6.
+MIN_EVIDENCE = 8.0
+
 #: Evidence for a column (nats) above which a film stands upright without a look at it turned: on the
 #: real films upright 18.5 and more, upside down 21 and less, sideways 6 and less, and each of them has
 #: more upright than turned.
@@ -144,7 +148,7 @@ def _evidence(found: Located) -> float:
 
 
 def _why_refused(found: Located) -> NoSpineFound | None:
-    if found.chain is None:
+    if found.chain is None or found.chain.evidence < MIN_EVIDENCE:
         return NoSpineFound("no column of vertebrae was found: load an upright lateral film of the spine.")
     if found.facing_confidence < MIN_FACING_CONFIDENCE:
         return NoSpineFound("it cannot be told which side the patient faces, so this seems not to be a lateral film: load an upright lateral one.")

@@ -89,8 +89,9 @@ def _panel(image: Image.Image, left: int, title: str, detection: Detection, radi
     write(f"patient faces {detection.facing}", 16, _MUTED)
     spacing = radiograph.spacing
     write(f"spacing {spacing[0]:.3f} x {spacing[1]:.3f} mm ({radiograph.spacing_source.value})" if spacing else "spacing unknown: no distances", 16, _MUTED)
-    for line in textwrap.wrap(detection.turn_text, 46):
-        write(line, 16, _DOUBT)
+    for remark in detection.remarks:
+        for line in textwrap.wrap(remark, 46):
+            write(line, 16, _DOUBT)
     y += 12 * s
     for m in measured:
         d = m.definition

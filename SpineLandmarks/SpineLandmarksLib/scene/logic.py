@@ -9,6 +9,7 @@ from pathlib import Path
 from ..core.column import Pose
 from ..core.detection import Corner, Detection
 from ..core.measurements import Measured, measure
+from ..core.plausibility import checked
 from ..core.radiograph import Radiograph
 from .edits import Reader
 from .film import radiograph_of
@@ -69,7 +70,7 @@ class DetectionLogic:
             return self.detector.detect(radiograph, report)
 
         detection = run(compute) if run is not None else compute(progress)
-        return self.add_landmarks(volume, detection, radiograph)
+        return self.add_landmarks(volume, checked(detection, radiograph.turned(detection.turns).spacing), radiograph)
 
     def add_landmarks(self, volume, detection: Detection, radiograph: Radiograph):
         """Show a detection on its volume: the fiducial list, its lines and labels, in the film's folder."""

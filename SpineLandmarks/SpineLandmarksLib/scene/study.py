@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.construction import constructions, level_name_place
 from ..core.measurements import Evaluation, Measured
+from ..core.plausibility import findings
 from .labels import create_labels, update_labels
 from .lines import create_lines, endplate_segments, update_lines
 from .markups import defined_corners, position_of, read_landmarks
@@ -66,8 +67,11 @@ class Study:
         """Read everything anew and redraw; raises ValueError when the list is not one of ours."""
         self.state = State.load(self.landmarks)
         self._to_ras = np.array(self.state.index_to_ras)
-        self.detection = read_landmarks(self.landmarks, self.state)
-        self.evaluation = Evaluation(self.detection, self.state.spacing and tuple(self.state.spacing), self.state.source)
+        spacing = self.state.spacing and tuple(self.state.spacing)
+        detection = read_landmarks(self.landmarks, self.state)
+        # Doubts are told, but a reader's own corners stay the reader's.
+        self.detection = replace(detection, implausible=tuple(finding.text for finding in findings(detection, spacing)))
+        self.evaluation = Evaluation(self.detection, spacing, self.state.source)
         self._keys = {index: (level, name) for index, level, name in defined_corners(self.landmarks)}
         self._positions = {index: position_of(self.landmarks, index) for index in self._keys}
         self._draw()

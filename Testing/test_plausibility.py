@@ -1,0 +1,55 @@
+"""Readings that no spine gives are noticed; slips, fractures and collapsed discs are not."""
+
+import numpy as np
+import pytest
+
+from SpineLandmarksLib.core.detection import CornerStatus
+from SpineLandmarksLib.core.plausibility import checked, findings
+
+from .conftest import make_detection
+from .test_measurements import lumbar, on_film, plate
+
+
+def texts(corners, facing="left", spacing=(0.2, 0.2)):
+    return [f.text for f in findings(make_detection(on_film(corners, facing, spacing), facing), spacing)]
+
+
+@pytest.mark.parametrize("facing", ["left", "right"])
+@pytest.mark.parametrize("spacing", [(0.2, 0.2), (0.2, 0.1)])
+def test_a_healthy_spine_passes(facing, spacing):
+    assert texts(lumbar(), facing, spacing) == []
+
+
+def test_disease_passes():
+    corners = lumbar()
+    corners["L3"]["SA"] = corners["L3"]["SA"] - (0, 9)  # wedge fracture
+    for name in ("SA", "SP", "IA", "IP"):
+        corners["L4"][name] = corners["L4"][name] + (14, -8)  # grade III slip on a collapsed disc
+    assert texts(corners) == []
+
+
+def test_crossing_corners_sizes_and_angles_are_noticed():
+    corners = lumbar()
+    corners["L2"]["SA"], corners["L2"]["SP"] = corners["L2"]["SP"], corners["L2"]["SA"]
+    assert "the corners of L2 cross" in texts(corners)
+    corners = lumbar()
+    corners["L2"] = {k: np.array([0, -50]) + 0.4 * (p - (0, -50)) for k, p in corners["L2"].items()}
+    assert "L1 and L2 differ in size as no neighbours do" in texts(corners)
+    corners = lumbar()
+    sa, sp = plate(-110, (0, -142))
+    corners["S1"] = {"SA": sa, "SP": sp}
+    assert any("L5 and S1 meet" in text for text in texts(corners))
+    corners = lumbar()
+    corners["L5"] = {k: p + (0, 18) for k, p in corners["L5"].items()}
+    assert "L4 reaches into L5" in texts(corners)
+    corners = lumbar()
+    corners["L1"]["IA"], corners["L1"]["IP"] = corners["L1"]["IA"] + (0, -30), corners["L1"]["IP"] + (0, -30)
+    assert any("shape that no vertebra has" in text for text in texts(corners))
+
+
+def test_implausible_corners_become_uncertain():
+    corners = on_film(lumbar(), "left", (1, 1))
+    corners["L2"]["SA"], corners["L2"]["SP"] = corners["L2"]["SP"], corners["L2"]["SA"]
+    detection = checked(make_detection(corners))
+    assert detection.remarks[0] == "the corners of L2 cross"
+    assert detection.corners["L2"]["IA"].status is CornerStatus.UNCERTAIN and detection.corners["L4"]["IA"].status is CornerStatus.OK
