@@ -34,6 +34,10 @@ MIN_EVIDENCE = 8.0
 #: more upright than turned.
 SURELY_UPRIGHT = 22.0
 
+#: How much more evidence a turned film must show (nats): films are upright unless they clearly are not.
+#: A real film that stands on its head shows 4.2 and more.
+TURNING_MARGIN = 2.0
+
 #: Median spread of the corners' heat-maps over the width of the body: 0.061 and less on the same real
 #: films, 0.066 to 0.095 on AP films, whose bodies have no such corners.
 MAX_MEDIAN_SPREAD = 0.075
@@ -117,7 +121,7 @@ class Detector:
             if _evidence(found) < SURELY_UPRIGHT:
                 others = locate(self.networks.locator, [pyramid.turned(k) for k in (1, 2, 3)])
                 best = max(range(3), key=lambda k: _evidence(others[k]))
-                if _evidence(others[best]) > _evidence(found):
+                if _evidence(others[best]) > _evidence(found) + TURNING_MARGIN:
                     located[index], turns[index] = others[best], best + 1
         return located, turns
 
