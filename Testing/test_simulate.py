@@ -71,16 +71,19 @@ def test_same_seed_same_film_and_mirrored_truth(anatomy):
 
 
 def test_bone_shows_where_the_corners_say(anatomy):
-    film = simulate(anatomy, 11, 1.0, lumbar=True, facing_right=False)
-    h, w = film.pixels.shape
-    seen = 0
-    for level in ("L2", "L3", "L4"):
-        c = film.corners[level]
-        middle = np.mean(list(c.values()), axis=0)
-        beside = middle + 1.2 * (c["SA"] - c["SP"])  # in front of the body
-        if 0 < beside[0] < w and 0 < middle[1] < h:
-            seen += film.pixels[int(middle[1]), int(middle[0])] > film.pixels[int(beside[1]), int(beside[0])]
-    assert seen >= 2
+    seen = compared = 0
+    for seed in range(10, 18):
+        film = simulate(anatomy, seed, 1.0, lumbar=True, facing_right=False)
+        h, w = film.pixels.shape
+        for level in ("L2", "L3", "L4"):
+            c = film.corners[level]
+            middle = np.mean(list(c.values()), axis=0)
+            beside = middle + 1.2 * (c["SA"] - c["SP"])  # in front of the body
+            if np.all((beside > 0) & (beside < (w, h)) & (middle > 0) & (middle < (w, h))):
+                compared += 1
+                seen += film.pixels[int(middle[1]), int(middle[0])] > film.pixels[int(beside[1]), int(beside[0])]
+    # Where the spine lies at the edge of the trunk, soft tissue in front may outshine it.
+    assert compared > 8 and seen > 0.7 * compared, (seen, compared)
 
 
 def test_missing_mesh_is_named(tmp_path):
