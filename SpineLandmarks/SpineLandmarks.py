@@ -8,7 +8,7 @@ from pathlib import Path
 import qt
 import slicer
 import vtk
-from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLDisplayableNode, vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import parameterNodeWrapper
@@ -43,11 +43,18 @@ class SpineLandmarks(ScriptedLoadableModule):
 
 def registerSampleData():
     """The bundled simulated film, in the Sample Data module; nothing is downloaded."""
-    import SampleData
+    try:
+        import SampleData
+    except ImportError:
+        return  # the user has switched that module off
 
+    film = Path(__file__).parent / "Resources" / "SampleFilm" / "simulated_lateral.png"
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category="Spine Landmarks",
         sampleName="SimulatedLateralSpine",
+        uris=film.as_uri(),
+        fileNames=film.name,
+        nodeNames=film.stem,
         customDownloader=loadSampleFilm,
         thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "SpineLandmarks.png"),
     )
@@ -61,11 +68,15 @@ def loadSampleFilm(source=None):
 @parameterNodeWrapper
 class SpineLandmarksParameterNode:
     """film : the volume to detect on. landmarks : the list of corners in hand. compareWith : the
-    list of another film of the same patient. rulerLength : the true length of the ruler, mm."""
+    list of another film of the same patient. rulerLength : the true length of the ruler, mm.
+
+    Lists are fiducial nodes; their class is named by a core one, because this file may be imported
+    before the Markups module is.
+    """
 
     film: vtkMRMLScalarVolumeNode
-    landmarks: vtkMRMLMarkupsFiducialNode
-    compareWith: vtkMRMLMarkupsFiducialNode
+    landmarks: vtkMRMLDisplayableNode
+    compareWith: vtkMRMLDisplayableNode
     rulerLength: float = 100.0
 
 
@@ -145,6 +156,7 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.onReload(self)
 
     def enter(self):
+        self._shownFilm = None  # another module may have used the view
         self.initializeParameterNode()
         self.view.take_keys(self.onNudge, self.onUndo, self.onRedo)
 

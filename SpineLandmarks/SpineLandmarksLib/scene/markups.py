@@ -24,7 +24,13 @@ _UNSURE = (1.0, 0.65, 0.15)
 
 def create_landmarks(scene, name: str, detection: Detection, radiograph: Radiograph):
     """Add a ``vtkMRMLMarkupsFiducialNode`` with a point per corner, labelled "L4 SA"."""
-    node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
+    node = scene.CreateNodeByClass("vtkMRMLMarkupsFiducialNode")
+    node.UnRegister(None)  # Python holds it from here on
+    node.SetName(scene.GetUniqueNameByString(name))
+    state = State.of(detection, radiograph)
+    # Before it joins the scene: selectors that show only such lists look at it then.
+    state.save(node)
+    scene.AddNode(node)
     node.SetUndoEnabled(True)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
@@ -36,7 +42,7 @@ def create_landmarks(scene, name: str, detection: Detection, radiograph: Radiogr
     display.SetGlyphScale(2.0)
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(False)
-    write_landmarks(node, detection, State.of(detection, radiograph))
+    write_landmarks(node, detection, state)
     return node
 
 

@@ -96,7 +96,7 @@ class FilmView:
 
     def release_keys(self) -> None:
         for shortcut in self._shortcuts:
-            shortcut.disconnect("activated()")
+            shortcut.setEnabled(False)
             shortcut.setParent(None)
             shortcut.deleteLater()
         self._shortcuts = []
