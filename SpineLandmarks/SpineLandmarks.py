@@ -307,6 +307,7 @@ class SpineLandmarksWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             with slicer.util.tryWithErrorDisplay(_("No corners were placed."), waitCursor=False):
                 ensure_detection()
                 self.logic.setDevice(self.ui.deviceSelector.currentData)
+                self.logic.setWeights(self.ui.weightsPath.currentPath)
                 try:
                     landmarks = self.logic.detect(film, run=self.runBeside)
                 except Cancelled:
@@ -551,6 +552,11 @@ class SpineLandmarksLogic(ScriptedLoadableModuleLogic):
     def setDevice(self, device):
         """Where the networks run: "auto" (a GPU when there is one), "cpu", "cuda" or "cuda:N"."""
         self._detection.device = device
+
+    def setWeights(self, folder):
+        """A folder of weights of your own training, with their manifest.json; "" or None for those that
+        ship. Checked by SHA-256 when they are first used."""
+        self._detection.weights = Path(folder) if folder else None
 
     def loadFilm(self, path):
         """Read a film file of any kind that the command reads, with its true spacing; returns the

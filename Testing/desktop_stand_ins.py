@@ -24,7 +24,7 @@ class Widget:
     def __init__(self, *_):
         self._signals: dict[str, list] = {}
         self.enabled = self.visible = True
-        self.text = ""
+        self.text = self.currentPath = ""
 
     def connect(self, signal, slot):
         self._signals.setdefault(signal.split("(")[0], []).append(slot)

@@ -312,7 +312,7 @@ def test_detects_the_bundled_film_in_a_scene(scene, sample_film, detector):
 
     pixels = films.read(sample_film).pixels.astype(np.int16)
     logic = DetectionLogic(scene, "cpu")
-    logic._detectors["cpu"] = detector  # the session's, already loaded
+    logic._detectors["cpu", None] = detector  # the session's, already loaded
     steps = []
     node = logic.detect(add_volume(scene, pixels, spacing=(0.4, 0.4, 1.0)), lambda step, share: steps.append(step))
     assert "find vertebrae" in steps

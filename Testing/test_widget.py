@@ -32,7 +32,7 @@ def panel(monkeypatch, scene, detector):
     module, app = load_module(monkeypatch, scene)
     widget = module.SpineLandmarksWidget()
     widget.setup()
-    widget.logic._detection._detectors["auto"] = detector  # the session's, already loaded
+    widget.logic._detection._detectors["auto", None] = detector  # the session's, already loaded
     widget.app = app
     yield widget
     widget.cleanup()
@@ -228,6 +228,27 @@ def test_removing_the_list_removes_its_lines_and_labels(detected, scene):
 def test_cleanup_takes_every_observer_along(detected, scene):
     detected.cleanup()
     assert detected.Observations == []
+
+
+def test_weights_of_ones_own_are_checked_before_use(panel, tmp_path):
+    panel._parameterNode.film = panel.logic.loadFilm(SAMPLE_FILM)
+    panel.ui.weightsPath.currentPath = str(tmp_path)
+    with pytest.raises(Exception, match="manifest"):
+        panel.ui.detectButton.click()
+    assert panel._parameterNode.landmarks is None and len(panel.app.shown_errors) == 1
+    panel.ui.weightsPath.currentPath = ""
+    panel.ui.detectButton.click()
+    assert panel._parameterNode.landmarks is not None
+
+
+def test_a_folder_is_processed_from_the_console(panel, tmp_path):
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "a.png").write_bytes(SAMPLE_FILM.read_bytes())
+    (tmp_path / "films" / "b.png").write_bytes(b"broken")
+    told = []
+    assert panel.logic.processFolder(tmp_path / "films", tmp_path / "out", lambda text, share: told.append((text, share))) == 1
+    assert told[-1] == ("2 of 2 films", 1.0) and (tmp_path / "out" / "summary.html").exists()
+    assert (tmp_path / "out" / "films.csv").read_text().count("\n") == 3
 
 
 def test_the_modules_own_self_test(panel):

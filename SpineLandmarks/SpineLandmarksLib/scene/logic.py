@@ -30,28 +30,31 @@ def _silent(step: str, share: float) -> None:
 class DetectionLogic:
     """Detects on volume nodes and measures landmark lists of one scene.
 
-    The networks are loaded with the first film and kept. ``file_of`` tells the DICOM file that a
+    The networks are loaded with the first film and kept; ``weights`` is a folder of somebody's own
+    training, None for those that ship. ``file_of`` tells the DICOM file that a
     volume came from, where the caller has a database that knows.
     """
 
     def __init__(self, scene, device: str = "auto", file_of: Callable[[object], Path | None] = lambda volume: None):
         self.scene = scene
         self.device = device
+        self.weights: Path | None = None
         self._file_of = file_of
-        self._detectors: dict[str, object] = {}
+        self._detectors: dict[tuple[str, Path | None], object] = {}
 
     @property
     def detector(self):
         """The detector on the chosen device, loaded when first asked for; raises ImportError without
         torch, WeightsError, DeviceError."""
-        if self.device not in self._detectors:
+        key = self.device, self.weights
+        if key not in self._detectors:
             from ..model.detector import Detector
             from ..model.device import choose_device
-            from ..model.weights import load
+            from ..model.weights import FOLDER, load
 
             device = choose_device(self.device)
-            self._detectors[self.device] = Detector(load(device=device), device)
-        return self._detectors[self.device]
+            self._detectors[key] = Detector(load(self.weights or FOLDER, device), device)
+        return self._detectors[key]
 
     def radiograph(self, volume) -> Radiograph:
         """The film in a volume node; raises FilmError."""
@@ -135,12 +138,12 @@ class DetectionLogic:
         from ..archive.executors import Serial
         from ..archive.process import gather, plan, process
         from ..archive.work import Job, use_detector
-        from ..model.weights import identity
+        from ..model.weights import FOLDER, identity
 
         detector = self.detector
-        job = Job(str(folder), str(out), "", detector.device, None)
+        job = Job(str(folder), str(out), str(self.weights or FOLDER), detector.device, None)
         use_detector(job, detector)
-        todo = plan(job, identity()).todo
+        todo = plan(job, identity(self.weights or FOLDER)).todo
         done = 0
 
         def told(count: int) -> None:
