@@ -28,14 +28,19 @@ def app():
     app.scene.Clear(True)
 
 
-@pytest.fixture(scope="module")
-def view(app):
+def offscreen_view(app):
     from trame_slicer.views import SliceView
 
     view = SliceView(scene=app.scene, app_logic=app.app_logic, name="Red")
     view.render_window().SetMultiSamples(0)
     view.render_window().SetOffScreenRendering(True)
     view.render_window().SetSize(600, 830)
+    return view
+
+
+@pytest.fixture(scope="module")
+def view(app):
+    view = offscreen_view(app)
     yield view
     view.finalize()
 

@@ -22,8 +22,9 @@ CANVAS = (256, 448)
 #: Peaks of the presence map below this probability are not even candidates.
 MIN_PRESENCE = 0.08
 
-#: Zoom and centre of the extra looks, as fractions of the canvas: averaging them steadies the names.
-_LOOKS = ((1.0, (0.5, 0.5)), (1.2, (0.5, 0.55)), (0.88, (0.5, 0.5)))
+#: Zoom and centre of the extra looks, as fractions of the canvas, each also mirrored: averaging
+#: them steadies the names.
+LOOKS = ((1.0, (0.5, 0.5)), (1.2, (0.5, 0.55)), (0.88, (0.5, 0.5)))
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Maps:
 def _looks(canvas: tuple[int, int]) -> list[tuple[np.ndarray, bool]]:
     """Canvas -> view maps, each straight and mirrored."""
     looks = []
-    for zoom, centre in _LOOKS:
+    for zoom, centre in LOOKS:
         point = np.array(centre) * canvas
         view = frames.translation(*(np.array(canvas) / 2 - 0.5)) @ np.diag([zoom, zoom, 1]) @ frames.translation(*(0.5 - point))
         looks += [(view, False), (frames.mirror(canvas[0]) @ view, True)]

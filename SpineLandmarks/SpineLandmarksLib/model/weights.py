@@ -7,10 +7,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from .crops import CropShape
+from .fused import fuse
 from .networks import CornerNet, LocatorNet
 
 FOLDER = Path(__file__).resolve().parent.parent / "weights"
@@ -65,7 +65,7 @@ def _fill(network: nn.Module, folder: Path, entry: dict) -> nn.Module:
     if sha256(path) != entry["sha256"]:
         raise WeightsError(f"the weights file {path} was changed or cut short (SHA-256 differs from the manifest): install the package again.")
     network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
-    return network.eval().to(memory_format=torch.channels_last)
+    return fuse(network.eval())
 
 
 def load(folder: Path = FOLDER, device: str = "cpu") -> Networks:

@@ -54,7 +54,9 @@ def batch(
         model = identity(folder)
         device = choose_device(device)
         on_gpu = not device.startswith("cpu")
-        workers = workers or (1 if on_gpu else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        # On a GPU some processes read and write films while another has the card.
+        workers = workers or (min(4, cores) if on_gpu else cores)
         # Workers share the cores among them: one thread each, however many torch would take.
         job = Job(source, out, str(folder), device, None if on_gpu and scheduler is None else 1, ids, pictures)
         todo = plan(job, model, retry_failed)

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..films.find import find_films
 from ..model.detector import Detector
 from ..model.device import DeviceError, choose_device
+from ..model.memory import keep_memory
 from ..model.weights import FOLDER, WeightsError, load
 from ..one_by_one import process_films
 from ..report import rows
@@ -50,6 +51,7 @@ def detect(paths: list[Path], out: Path, device: str, as_json: bool, weights: Pa
     try:
         device = choose_device(device)
         detector = Detector(load(weights or FOLDER, device), device)
+        keep_memory()
     except (DeviceError, WeightsError) as error:
         raise UsageError(str(error)) from error
     printed = []

@@ -1,0 +1,1 @@
+"""How fast, as ratios measured in the same run: python -m Testing.benchmarks --help"""

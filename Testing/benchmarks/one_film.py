@@ -1,0 +1,75 @@
+"""One film from file to picture, by stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from SpineLandmarksLib import films
+from SpineLandmarksLib.core.measurements import measure
+from SpineLandmarksLib.core.plausibility import checked
+from SpineLandmarksLib.model.detector import REFINEMENTS, Detector
+from SpineLandmarksLib.model.locate import CANVAS, LOOKS
+from SpineLandmarksLib.model.networks import CornerNet, LocatorNet
+from SpineLandmarksLib.model.sampling import Pyramid
+from SpineLandmarksLib.report import picture
+
+from .rulers import bandwidth, peak, rivals, roofline, seconds
+
+_NETWORKS = ("1a network", "1b network", "2 network")
+
+
+def stages(detector: Detector, path: Path) -> dict[str, float]:
+    """Seconds of every stage; "end to end" is what a user of ``detect`` waits for."""
+    nets, device = detector.networks, detector.device
+    film = films.read(path)
+    found = detector.detect(film)
+    measured = tuple(measure(found))
+    canvas, crops, refined = inputs(detector, len(found.levels))
+    with torch.inference_mode():
+        times = {
+            "read": seconds(lambda: films.read(path)),
+            "prepare": seconds(lambda: Pyramid(film.pixels, device), device),
+            "1a network": seconds(lambda: nets.locator(canvas), device),
+            "1b network": seconds(lambda: nets.corners(crops), device),
+            "2 network": REFINEMENTS * seconds(lambda: nets.refiner(refined), device),
+            "detect": seconds(lambda: detector.detect(film), device),
+            "measure": seconds(lambda: measure(checked(found))),
+            "draw": seconds(lambda: picture.annotate("film", film, found, measured)),
+        }
+    times["end to end"] = sum(times[k] for k in ("read", "detect", "measure", "draw"))
+    return times
+
+
+def inputs(detector: Detector, vertebrae: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Random inputs of the three networks, of the sizes that one film has."""
+    nets = detector.networks
+
+    def random(n: int, width: int, height: int) -> torch.Tensor:
+        return torch.randn(n, 3, height, width, device=detector.device).to(memory_format=torch.channels_last)
+
+    corners, refiner = nets.corners_crop.size, nets.refiner_crop.size
+    return random(2 * len(LOOKS), *CANVAS), random(vertebrae, corners, corners), random(vertebrae, refiner, refiner)
+
+
+def report(detector: Detector, path: Path) -> dict[str, float]:
+    """Print one film's stages beside the machine's rulers; returns the ratios."""
+    device = str(detector.device)
+    top, wide = peak(device), bandwidth(device)
+    times = stages(detector, path)
+    canvas, crops, refined = inputs(detector, len(detector.detect(films.read(path)).levels))
+    bounds = [roofline(LocatorNet().eval().to(device), canvas, top, wide), roofline(CornerNet().eval().to(device), crops, top, wide)]
+    bounds += [roofline(CornerNet().eval().to(device), refined, top, wide)] * REFINEMENTS
+    operations, least = (sum(values) for values in zip(*bounds))
+    networks = sum(times[k] for k in _NETWORKS)
+    print(f"\n{path.name}, {device}, {torch.get_num_threads()} thread(s): peak {top / 1e9:.0f} GFLOP/s, copies {wide / 1e9:.1f} GB/s")
+    for name, value in times.items():
+        print(f"  {name:12}{1000 * value:9.1f} ms {100 * value / times['end to end']:6.1f} % of end to end")
+    print(f"  networks: {operations / 1e9:.1f} GFLOP, {networks / least:.2f} x their roofline ({1000 * least:.1f} ms)")
+    ratios = {"networks / roofline": networks / least}
+    for name, value in rivals(device).items():
+        ratios[f"end to end / {name}"] = times["end to end"] / value
+        ratios[f"detect / {name}"] = times["detect"] / value
+        print(f"  {name} at 1024: {1000 * value:.0f} ms; end to end is {times['end to end'] / value:.2f} x, detect {times['detect'] / value:.2f} x that")
+    return ratios
