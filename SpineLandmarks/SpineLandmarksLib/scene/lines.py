@@ -39,14 +39,35 @@ def create_lines(scene, name: str, colour: tuple[float, float, float]):
 
 
 def update_lines(model, segments: Sequence[Segment], to_ras: np.ndarray) -> None:
-    """Redraw a model from segments in film pixels; ``to_ras`` is 4x4, pixel (x, y, 0) -> RAS."""
+    """Redraw a model from segments in film pixels; ``to_ras`` is 4x4, pixel (x, y, 0) -> RAS.
+
+    As many segments as before only move: a new shape on every mouse move would make slice views build
+    their pipelines anew, at ten times the cost.
+    """
+    ends = np.array([[*end, 0.0, 1.0] for segment in segments for end in segment]).reshape(-1, 4)
+    ras = (ends @ to_ras.T)[:, :3]
+    shape = model.GetPolyData()
+    if shape is None or shape.GetNumberOfPoints() != len(ras):
+        shape = _new_shape(len(segments))
+        model.SetAndObservePolyData(shape)
+    points = shape.GetPoints()
+    moved = [index for index, place in enumerate(ras) if tuple(place) != points.GetPoint(index)]
+    for index in moved:
+        points.SetPoint(index, *ras[index])
+    if moved:
+        points.Modified()
+        shape.Modified()
+
+
+def _new_shape(count: int) -> vtk.vtkPolyData:
     points, lines = vtk.vtkPoints(), vtk.vtkCellArray()
     points.SetDataTypeToDouble()
-    for ends in segments:
-        lines.InsertNextCell(2)
-        for end in ends:
-            lines.InsertCellPoint(points.InsertNextPoint(*(to_ras @ np.array([*end, 0.0, 1.0]))[:3]))
+    points.SetNumberOfPoints(2 * count)
+    for index in range(2 * count):
+        points.SetPoint(index, 0.0, 0.0, 0.0)
+    for index in range(count):
+        lines.InsertNextCell(2, (2 * index, 2 * index + 1))
     shape = vtk.vtkPolyData()
     shape.SetPoints(points)
     shape.SetLines(lines)
-    model.SetAndObservePolyData(shape)
+    return shape
