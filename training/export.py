@@ -27,18 +27,20 @@ def _compact(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def export(
-    runs: dict[str, Path], crops: dict[str, dict], out: Path, version: str, training_data: str, sd_scale: tuple[float, float] = (1.0, 1.0)
+    runs: dict[str, Path], crops: dict[str, dict], out: Path, version: str, training_data: str,
+    sd_scale: tuple[float, float] = (1.0, 1.0), best: bool = False,
 ) -> dict:
     """Write weights and manifest to ``out``; returns the manifest.
 
-    ``runs`` maps locate, corners and refine to run folders with ``weights.safetensors``; ``crops``
-    holds the crop shapes that the manifest repeats; ``sd_scale`` the factors of ``calibrate``. Raises ValueError for a file over 16 MiB.
+    ``runs`` maps locate, corners and refine to run folders with ``weights.safetensors``, or with
+    ``best`` to take ``best.safetensors``; ``crops`` holds the crop shapes that the manifest repeats;
+    ``sd_scale`` the factors of ``calibrate``. Raises ValueError for a file over 16 MiB.
     """
     out.mkdir(parents=True, exist_ok=True)
     networks = {}
     for name, run in runs.items():
         path = out / f"{name}.safetensors"
-        save_file({k: _compact(v).contiguous() for k, v in load_file(run / "weights.safetensors").items()}, path)
+        save_file({k: _compact(v).contiguous() for k, v in load_file(run / f"{'best' if best else 'weights'}.safetensors").items()}, path)
         path.chmod(0o644)  # safetensors writes files that only their owner can read
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}")

@@ -27,13 +27,13 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     with (arguments.output / "films.csv").open("w", newline="") as films, (arguments.output / "corners.csv").open("w", newline="") as corners:
         film_rows, corner_rows = csv.writer(films), csv.writer(corners)
-        film_rows.writerow(["film", "file", "anterior", "quality", "levels_certain"])
+        film_rows.writerow(["film", "file", "anterior", "levels_certain", "kind"])
         corner_rows.writerow(["film", "level", "corner", "x", "y", "confidence", "on_film"])
         for seed in range(arguments.seed, arguments.seed + arguments.count):
             film = simulate(anatomy, seed, arguments.pixel, arguments.lumbar or None, arguments.facing and arguments.facing == "right")
             name = f"S{seed:06d}"
             Image.fromarray((film.pixels * 255).astype(np.uint8)).save(arguments.output / f"{name}.png")
-            film_rows.writerow([name, f"{name}.png", "right" if film.facing_right else "left", "simulated", "yes"])
+            film_rows.writerow([name, f"{name}.png", "right" if film.facing_right else "left", "yes", "simulated"])
             h, w = film.pixels.shape
             for level, points in film.corners.items():
                 for corner, (x, y) in points.items():

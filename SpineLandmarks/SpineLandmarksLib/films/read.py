@@ -10,6 +10,14 @@ from . import dicom, picture
 #: Suffixes that are taken for films when a directory is searched.
 SUFFIXES = (*dicom.SUFFIXES, ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nrrd", ".nhdr", ".nii", ".nii.gz", ".bmp")
 
+#: Key and text that every annotated picture of ours carries, so that none is ever measured as a film.
+ANNOTATED = ("Software", "SpineLandmarks")
+
+
+def is_annotated(head: bytes) -> bool:
+    """Whether a file's first 132 bytes are those of an annotated picture of ours."""
+    return head.startswith(b"\x89PNG") and "\0".join(ANNOTATED).encode() in head
+
 
 def read(path: str | Path) -> Radiograph:
     """Read a film: DICOM (by content, whatever the suffix), PNG, JPEG, TIFF, BMP, NRRD or NIfTI.
@@ -26,6 +34,8 @@ def read(path: str | Path) -> Radiograph:
         raise FilmError(f"cannot open the file ({error.strerror}): check its path and permissions.") from error
     if not head:
         raise FilmError("the file is empty: copy it again from its source.")
+    if is_annotated(head):
+        raise FilmError("is a picture annotated by SpineLandmarks: give the film that it was made from.")
     try:
         return _read(path, head)
     except MemoryError as error:

@@ -6,13 +6,14 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from ..core.anatomy import ENDPLATES
 from ..core.construction import Construction, constructions, level_name_place
 from ..core.detection import CornerStatus, Detection
 from ..core.measurements import Measured, MeasuredStatus
 from ..core.radiograph import Radiograph
+from ..films import ANNOTATED
 
 #: Height of the film in the picture; films are shrunk or enlarged to it, never distorted.
 HEIGHT = 1400
@@ -148,4 +149,6 @@ def write(path: Path, *args) -> None:
 
 def save(image: Image.Image, path: Path) -> None:
     """As PNG, whatever the suffix; little compressed: a film's noise gains nothing by more, at five times the work."""
-    image.save(path, format="PNG", compress_level=1)
+    note = PngImagePlugin.PngInfo()
+    note.add_text(*ANNOTATED)
+    image.save(path, format="PNG", compress_level=1, pnginfo=note)

@@ -14,10 +14,11 @@ from SpineLandmarksLib.core.anatomy import LEVELS
 from SpineLandmarksLib.model import dsnt
 from SpineLandmarksLib.model.locate import CANVAS, locate
 from SpineLandmarksLib.model.networks import STRIDE, LocatorNet
-from SpineLandmarksLib.model.sampling import Pyramid, network_input, sample
+from SpineLandmarksLib.model.sampling import network_input, sample
 
+from ..labels import LabelledFilm
 from . import augment
-from .dataset import LabelledFilm
+from .shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -54,19 +55,19 @@ def _column_of(film: LabelledFilm) -> _Column:
     return _Column(np.array([LEVELS.index(x) for x in levels]), centres, gap, np.array(unlabelled))
 
 
-def _prepared(film: LabelledFilm) -> tuple[LabelledFilm, Pyramid, _Column]:
-    return film, Pyramid(film.pixels), _column_of(film)
-
-
 class LocateTask:
     """Batches, loss and validation of the locating network."""
 
     error_name = "missed"
 
-    def __init__(self, config: LocateConfig, films: list[LabelledFilm], simulated: list[LabelledFilm] = ()):
-        self.config = config
-        self.films = [_prepared(film) for film in films]
-        self.simulated = [_prepared(film) for film in simulated if len(film.levels) > 2]
+    def __init__(self, config: LocateConfig, films: list[LabelledFilm], simulated: list[LabelledFilm] = (), device: str = "cpu"):
+        self.config, self.device = config, device
+        # Fewer labelled vertebrae are no column.
+        real, made = ([film for film in some if len(film.levels) > 2] for some in (films, simulated))
+        self.films = [*real, *made]
+        self.columns = [_column_of(film) for film in self.films]
+        self.shelf = Shelf(self.films, device)
+        self.real, self.simulated = range(len(real)), range(len(real), len(self.films))
 
     @staticmethod
     def build() -> LocatorNet:
@@ -88,8 +89,9 @@ class LocateTask:
         return frames.translation(*target) @ linear @ frames.translation(*-focus) @ matrix
 
     def _canvas(self, rng: np.random.Generator):
-        films = self.simulated if self.simulated and rng.random() < self.config.simulated_share else self.films
-        film, pyramid, col = films[rng.integers(len(films))]
+        some = self.simulated if self.simulated and rng.random() < self.config.simulated_share else self.real
+        index = some[rng.integers(len(some))]
+        film, pyramid, col = self.films[index], self.shelf[index], self.columns[index]
         for _ in range(20):
             matrix = self._view(pyramid.size, col, rng)
             mirrored = rng.random() < 0.5
@@ -115,19 +117,19 @@ class LocateTask:
         inside = torch.stack([v["inside"] for v in canvases])[:, None]
         out = model(network_input(augment.photometric(pictures, inside, rng), inside))
         h, w = out.presence.shape[-2:]
-        right = torch.tensor([float(v["right"]) for v in canvases])
+        right = torch.tensor([float(v["right"]) for v in canvases], device=self.device)
         loss = c.facing_weight * F.binary_cross_entropy_with_logits(out.facing, right)
         presence = naming = place = 0.0
         weight = 0.0
         for i, v in enumerate(canvases):
-            cells = torch.as_tensor((v["points"] + 0.5) / STRIDE - 0.5, dtype=torch.float32)
+            cells = torch.as_tensor((v["points"] + 0.5) / STRIDE - 0.5, dtype=torch.float32, device=self.device)
             presence = presence + _presence_loss(out.presence[i], cells, v["gap"] / STRIDE, v["away"]) / len(cells)
             # Names are read anywhere within the body, not only at its exact centre.
-            jitter = torch.as_tensor(rng.normal(0, 0.1 * v["gap"] / STRIDE, (3, len(cells), 2)), dtype=torch.float32)
+            jitter = torch.as_tensor(rng.normal(0, 0.1 * v["gap"] / STRIDE, (3, len(cells), 2)), dtype=torch.float32, device=self.device)
             spots = (cells + jitter).reshape(-1, 2)
             grid = torch.stack([(2 * spots[:, 0] + 1) / w - 1, (2 * spots[:, 1] + 1) / h - 1], -1)
             read = F.grid_sample(out.levels[i : i + 1], grid[None, None], padding_mode="border", align_corners=False)[0, :, 0].T
-            wanted = torch.as_tensor(v["indices"]).repeat(3)
+            wanted = torch.as_tensor(v["indices"], device=self.device).repeat(3)
             naming = naming + v["named"] * F.cross_entropy(read, wanted, label_smoothing=0.02, reduction="sum") / 3
             heat = dsnt.spatial_softmax(out.levels[i, v["indices"]])
             size = heat.new_tensor([w, h])
@@ -141,13 +143,14 @@ class LocateTask:
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Share of L1-S1 not within half a body of the truth at the right level; of any level; films shifted."""
         total = right = found = faced = shifted = 0
-        for film, pyramid, col in self.films:
-            (located,) = locate(model, [pyramid])
+        for index in self.real:
+            film, col = self.films[index], self.columns[index]
+            (located,) = locate(model, [self.shelf[index]])
             chain = located.chain
             faced += located.facing_right == film.facing_right
             offsets = []
-            for index, centre in zip(col.indices, col.centres):
-                if index < LEVELS.index("L1"):
+            for level, centre in zip(col.indices, col.centres):
+                if level < LEVELS.index("L1"):
                     continue
                 total += 1
                 if chain is None:
@@ -156,12 +159,12 @@ class LocateTask:
                 nearest = int(distance.argmin())
                 if distance[nearest] < 0.4 * col.gap:
                     found += 1
-                    offsets.append(LEVELS.index(chain.levels[nearest]) - index)
+                    offsets.append(LEVELS.index(chain.levels[nearest]) - level)
                     right += offsets[-1] == 0
             shifted += bool(offsets) and int(np.median(offsets)) != 0
         return {
             self.error_name: 1 - right / total, "missed_any_level": 1 - found / total,
-            "shifted_films": shifted, "facing_wrong": len(self.films) - faced, "vertebrae": total,
+            "shifted_films": shifted, "facing_wrong": len(self.real) - faced, "vertebrae": total,
         }
 
 
@@ -171,11 +174,11 @@ def _presence_loss(logits: Tensor, cells: Tensor, gap: float, away: np.ndarray) 
     ``away``: canvas points around which nothing is said, because vertebrae there are not labelled.
     """
     h, w = logits.shape
-    y, x = torch.meshgrid(torch.arange(h, dtype=torch.float32), torch.arange(w, dtype=torch.float32), indexing="ij")
-    grid = torch.stack([x, y], -1)
+    y, x = torch.meshgrid(torch.arange(h, dtype=logits.dtype), torch.arange(w, dtype=logits.dtype), indexing="ij")
+    grid = torch.stack([x, y], -1).to(logits.device)
     sigma = float(np.clip(0.14 * gap, 0.8, 3.0))
     target = torch.exp(-((grid - cells[:, None, None]) ** 2).sum(-1) / (2 * sigma**2)).amax(0)
-    ignored = torch.as_tensor((away + 0.5) / STRIDE - 0.5, dtype=torch.float32)
+    ignored = torch.as_tensor((away + 0.5) / STRIDE - 0.5, dtype=logits.dtype, device=logits.device)
     counted = ((grid - ignored[:, None, None]) ** 2).sum(-1).amin(0) > (0.6 * gap) ** 2
     peak = torch.zeros_like(target, dtype=torch.bool)
     nearest = cells.round().long()

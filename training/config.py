@@ -1,0 +1,48 @@
+"""A network's configuration file: its task, its crops and losses, its schedule."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from .fitting import FitConfig
+from .tasks.corners import CornerConfig, CornerTask
+from .tasks.locate import LocateConfig, LocateTask
+
+#: The networks' own files, used unless another is named.
+FOLDER = Path(__file__).parent / "configs"
+NETWORKS = ("locate", "corners", "refine")
+
+_KINDS = {"locate": (LocateTask, LocateConfig), "corners": (CornerTask, CornerConfig)}
+
+
+@dataclass(frozen=True)
+class Config:
+    """``task(network, films, ...)`` builds the task; ``schedule`` says how it is fitted."""
+
+    task: type[CornerTask] | type[LocateTask]
+    network: CornerConfig | LocateConfig
+    schedule: FitConfig
+
+
+def load(network: str, path: Path | None = None) -> Config:
+    """The configuration of a network; raises ValueError, naming the key, for one that does not exist."""
+    path = path or FOLDER / f"{network}.toml"
+    with path.open("rb") as stream:
+        told = tomllib.load(stream)
+    try:
+        task, network_config = _KINDS[told["task"]]
+    except KeyError:
+        raise ValueError(f"{path}: task must be one of {', '.join(_KINDS)}") from None
+    return Config(task, _filled(network_config, told.get("network", {}), path), _filled(FitConfig, told.get("fit", {}), path))
+
+
+def _filled(kind: type, told: dict, path: Path):
+    known = {field.name for field in fields(kind)}
+    if unknown := sorted(set(told) - known):
+        raise ValueError(f"{path}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    try:
+        return kind(**told)
+    except TypeError as error:
+        raise ValueError(f"{path}: {error}") from None
