@@ -33,7 +33,7 @@ def stages(detector: Detector, path: Path) -> dict[str, float]:
             "prepare": seconds(lambda: Pyramid(film.pixels, device), device),
             "1a network": seconds(lambda: nets.locator(canvas), device),
             "1b network": seconds(lambda: nets.corners(crops), device),
-            "2 network": REFINEMENTS * seconds(lambda: nets.refiner(refined), device),
+            "2 network": sum(seconds(lambda n=n: nets.refiner(torch.cat([refined] * len(n))), device) for n in REFINEMENTS),
             "detect": seconds(lambda: detector.detect(film), device),
             "measure": seconds(lambda: measure(checked(found))),
             "draw": seconds(lambda: picture.annotate("film", film, found, measured)),
@@ -60,7 +60,7 @@ def report(detector: Detector, path: Path) -> dict[str, float]:
     times = stages(detector, path)
     canvas, crops, refined = inputs(detector, len(detector.detect(films.read(path)).levels))
     bounds = [roofline(LocatorNet().eval().to(device), canvas, top, wide), roofline(CornerNet().eval().to(device), crops, top, wide)]
-    bounds += [roofline(CornerNet().eval().to(device), refined, top, wide)] * REFINEMENTS
+    bounds += [roofline(CornerNet().eval().to(device), torch.cat([refined] * len(nudges)), top, wide) for nudges in REFINEMENTS]
     operations, least = (sum(values) for values in zip(*bounds))
     networks = sum(times[k] for k in _NETWORKS)
     print(f"\n{path.name}, {device}, {torch.get_num_threads()} thread(s): peak {top / 1e9:.0f} GFLOP/s, copies {wide / 1e9:.1f} GB/s")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,16 +36,30 @@ class Site:
     pose: Pose
     facing_right: bool
 
+    def nudged(self, back: float, up: float, zoom: float) -> Site:
+        """The same vertebra seen on a crop that lies a little elsewhere (body widths) and is larger."""
+        along = np.array([-self.pose.posterior[1], self.pose.posterior[0]])
+        shift = (back * self.pose.posterior + up * along) * self.pose.width
+        return replace(self, pose=replace(self.pose, centre=self.pose.centre + shift, width=self.pose.width * zoom))
+
+
+#: Nudges of a single crop, and of three whose readings are averaged.
+ONE = ((0.0, 0.0, 1.0),)
+THREE = (*ONE, (0.05, 0.05, 1.06), (-0.05, -0.05, 0.94))
+
 
 @torch.inference_mode()
-def read_corners(network: CornerNet, shape: CropShape, sites: Sequence[Site]) -> tuple[np.ndarray, np.ndarray]:
-    """Vertebrae of one film or of several as one batch.
+def read_corners(
+    network: CornerNet, shape: CropShape, sites: Sequence[Site], nudges: Sequence[tuple[float, float, float]] = ONE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vertebrae of one film or of several as one batch, each on as many crops as there are nudges.
 
     Returns corners (n, 4, 2) in film pixels, in the order of ``CORNERS``, and their covariances
-    (n, 4, 2, 2) in film pixels squared: the spread of the heat-maps.
+    (n, 4, 2, 2) in film pixels squared: the spread of the heat-maps, and of the crops' readings.
     """
-    matrices = [shape.frame(site.pose, site.facing_right) for site in sites]
-    crops = [sample(site.film, m, (shape.size, shape.size)) for site, m in zip(sites, matrices)]
+    seen = [site.nudged(*nudge) for nudge in nudges for site in sites]
+    matrices = [shape.frame(site.pose, site.facing_right) for site in seen]
+    crops = [sample(site.film, m, (shape.size, shape.size)) for site, m in zip(seen, matrices)]
     values, inside = (torch.stack(parts)[:, None] for parts in zip(*crops))
     heatmaps = network(network_input(values, inside))
     on_crop = network.coordinates(heatmaps).double().cpu().numpy()
@@ -55,4 +69,8 @@ def read_corners(network: CornerNet, shape: CropShape, sites: Sequence[Site]) ->
         back = np.linalg.inv(matrix)
         points[i] = frames.apply(back, on_crop[i])
         covariances[i] = back[:2, :2] @ spread[i] @ back[:2, :2].T
-    return points, covariances
+    # Law of total covariance over the crops of each vertebra.
+    points, covariances = (a.reshape(len(nudges), len(sites), *a.shape[1:]) for a in (points, covariances))
+    mean = points.mean(0)
+    apart = points - mean
+    return mean, covariances.mean(0) + (apart[..., :, None] * apart[..., None, :]).mean(0)

@@ -12,7 +12,7 @@ from ..core.anatomy import CORNERS, corners_of
 from ..core.column import Pose
 from ..core.detection import Corner, CornerStatus, Detection
 from ..core.radiograph import Radiograph
-from .crops import Site, read_corners
+from .crops import ONE, THREE, Site, read_corners
 from .locate import Located, locate
 from .sampling import Pyramid
 from .weights import Networks
@@ -38,13 +38,14 @@ SURELY_UPRIGHT = 22.0
 #: A real film that stands on its head shows 4.2 and more.
 TURNING_MARGIN = 2.0
 
-#: Median spread of the corners' heat-maps over the width of the body: 0.061 and less on the same real
-#: films, 0.066 to 0.095 on AP films, whose bodies have no such corners.
+#: Median spread of the corners' heat-maps over the width of the body: 0.065 and less on the same real
+#: films, 0.069 to 0.12 on AP films (which the facing above betrays as well).
 MAX_MEDIAN_SPREAD = 0.075
 
-#: How often step 2 reads: the second time on crops cut by its own first corners, which tames the
-#: tails of S1 and L5, whose plates lie far from square to the column (see RESULTS.md).
-REFINEMENTS = 2
+#: The reads of step 2, each on crops cut by the corners of the one before: the second tames the tails of
+#: S1 and L5, whose plates lie far from square to the column, and its average over three crops steadies
+#: all (see RESULTS.md).
+REFINEMENTS = (ONE, THREE)
 
 
 Progress = Callable[[str, float], None]
@@ -133,11 +134,11 @@ class Detector:
     def _read(self, sites: Sequence[Site], progress: Progress = _silent) -> list[tuple[str, dict[str, Corner], list[float]]]:
         """Steps 1b and 2 from rough poses: level, corners, and each corner's raw spread over its body's width."""
         nets = self.networks
-        steps = [("find corners", nets.corners, nets.corners_crop)]
-        steps += [("refine corners", nets.refiner, nets.refiner_crop)] * REFINEMENTS
-        for number, (step, network, shape) in enumerate(steps):
+        steps = [("find corners", nets.corners, nets.corners_crop, ONE)]
+        steps += [("refine corners", nets.refiner, nets.refiner_crop, nudges) for nudges in REFINEMENTS]
+        for number, (step, network, shape, nudges) in enumerate(steps):
             progress(step, number / len(steps))
-            points, covariances = read_corners(network, shape, sites)
+            points, covariances = read_corners(network, shape, sites, nudges)
             sites = [replace(site, pose=column.pose_from_corners(dict(zip(CORNERS, p)), site.level)) for site, p in zip(sites, points)]
         read = []
         for site, p, c in zip(sites, points, covariances):

@@ -129,7 +129,7 @@ def annotate(title: str, radiograph: Radiograph, detection: Detection, measured:
         _draw_construction(pen, angle)
     for level in detection.levels:
         _draw_vertebra(pen, detection, level)
-    panel = 400 * _OVERSAMPLING
+    panel = 480 * _OVERSAMPLING
     sheet = Image.new("RGB", (film.width + panel, film.height), _PANEL)
     sheet.paste(film, (0, 0))
     _panel(sheet, film.width, title, detection, radiograph, measured)
