@@ -1,16 +1,42 @@
-"""``python -m training.simulate``: a folder of simulated films in the format of ``training.dataset``."""
+"""``python -m training.simulate``: a folder of simulated films in the format of ``training.labels.folder``."""
 
 from __future__ import annotations
 
 import argparse
 import csv
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from .film import simulate
+from SpineLandmarksLib.model.device import choose_device
+
+from .film import INGREDIENTS, SimulatedFilm, simulate
 from .meshes import load
+
+_HEADS = {
+    "films": ("film", "file", "anterior", "levels_certain", "kind", "pixel_mm"),
+    "corners": ("film", "level", "corner", "x", "y", "confidence", "on_film"),
+    "femoral_heads": ("film", "side", "x", "y", "radius", "on_film"),
+}
+
+
+def rows(name: str, film: SimulatedFilm) -> dict[str, list[tuple]]:
+    """Rows of the three tables; coordinates and radii in pixels, centre of the first = 0, 0."""
+    h, w = film.pixels.shape
+    on_film = lambda p: "yes" if -0.5 <= p[0] <= w - 0.5 and -0.5 <= p[1] <= h - 0.5 else "no"
+    certain = "yes" if film.levels_certain else "no"
+    return {
+        "films": [(name, f"{name}.png", "right" if film.facing_right else "left", certain, "simulated", film.pixel)],
+        "corners": [
+            (name, level, corner, f"{p[0]:.2f}", f"{p[1]:.2f}", "high", on_film(p)) for level, named in film.corners.items() for corner, p in named.items()
+        ],
+        "femoral_heads": [
+            (name, side, f"{p[0]:.2f}", f"{p[1]:.2f}", f"{radius:.2f}", on_film(p)) for side, (p, radius) in zip(("left", "right"), film.heads)
+        ],
+    }
 
 
 def main() -> None:
@@ -21,24 +47,31 @@ def main() -> None:
     parser.add_argument("--pixel", type=float, default=0.7, help="detector pitch in mm")
     parser.add_argument("--lumbar", action="store_true", help="lumbar fields of view only (default: any)")
     parser.add_argument("--facing", choices=("left", "right"), help="side the patient faces (default: either)")
+    parser.add_argument("--without", nargs="+", default=[], choices=INGREDIENTS, help="leave these out")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    anatomy = load(arguments.meshes)
+    try:
+        anatomy, device = load(arguments.meshes), choose_device(arguments.device)
+    except (FileNotFoundError, ValueError) as error:
+        parser.exit(2, f"python -m training.simulate: {error}\n")
     arguments.output.mkdir(parents=True, exist_ok=True)
-    with (arguments.output / "films.csv").open("w", newline="") as films, (arguments.output / "corners.csv").open("w", newline="") as corners:
-        film_rows, corner_rows = csv.writer(films), csv.writer(corners)
-        film_rows.writerow(["film", "file", "anterior", "levels_certain", "kind"])
-        corner_rows.writerow(["film", "level", "corner", "x", "y", "confidence", "on_film"])
-        for seed in range(arguments.seed, arguments.seed + arguments.count):
-            film = simulate(anatomy, seed, arguments.pixel, arguments.lumbar or None, arguments.facing and arguments.facing == "right")
-            name = f"S{seed:06d}"
-            Image.fromarray((film.pixels * 255).astype(np.uint8)).save(arguments.output / f"{name}.png")
-            film_rows.writerow([name, f"{name}.png", "right" if film.facing_right else "left", "yes", "simulated"])
-            h, w = film.pixels.shape
-            for level, points in film.corners.items():
-                for corner, (x, y) in points.items():
-                    on_film = -0.5 <= x <= w - 0.5 and -0.5 <= y <= h - 0.5
-                    corner_rows.writerow([name, level, corner, f"{x:.2f}", f"{y:.2f}", "high", "yes" if on_film else "no"])
+    streams = {name: (arguments.output / f"{name}.csv").open("w", newline="") for name in _HEADS}
+    writers = {name: csv.writer(stream) for name, stream in streams.items()}
+    for name, head in _HEADS.items():
+        writers[name].writerow(head)
+    started = time.monotonic()
+    for done, seed in enumerate(range(arguments.seed, arguments.seed + arguments.count), start=1):
+        facing = None if arguments.facing is None else arguments.facing == "right"
+        film = simulate(anatomy, seed, arguments.pixel, arguments.lumbar or None, facing, device, tuple(arguments.without))
+        name = f"S{seed:06d}"
+        Image.fromarray((film.pixels * 255).astype(np.uint8)).save(arguments.output / f"{name}.png")
+        for table, some in rows(name, film).items():
+            writers[table].writerows(some)
+        if sys.stderr.isatty():
+            print(f"\r\033[K{done}/{arguments.count} films, {done / (time.monotonic() - started):.1f} a second", end="", file=sys.stderr, flush=True)
+    for stream in streams.values():
+        stream.close()
 
 
 if __name__ == "__main__":

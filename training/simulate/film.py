@@ -5,71 +5,131 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from SpineLandmarksLib.core.anatomy import LEVELS, corners_of
+from SpineLandmarksLib.core.anatomy import LEVELS
 
-from .column import posture
-from .exposure import expose
+from . import finish, hardware, tissue
+from .exposure import BONE, LAYERS, METAL, THIN_BONE, expose
 from .meshes import Anatomy
-from .projection import Beam, path_lengths
+from .patient import Patient, build
+from .projection import Beam, Surface, path_lengths
+
+#: What can be left out, to see what it is good for.
+INGREDIENTS = ("sickness", "hardware", "tissue", "processing", "photography")
 
 
 @dataclass(frozen=True)
 class SimulatedFilm:
-    """Pixels (height, width) 0 to 1; corners in pixels by level and name, on the film or not."""
+    """Pixels (height, width) 0 to 1. Corners and rims in pixels by level and name, and femoral heads as
+    circles (centre (2,), radius in pixels), on the film or not. ``levels_certain``: whether ribs and
+    sacrum agree about the names."""
 
     pixels: np.ndarray
     corners: dict[str, dict[str, np.ndarray]]
+    rims: dict[str, dict[str, np.ndarray]]
+    heads: tuple[tuple[np.ndarray, float], ...]
     facing_right: bool
+    levels_certain: bool
     pixel: float  # mm on the detector
+    patient: Patient
 
 
-def simulate(anatomy: Anatomy, seed: int, pixel: float = 0.7, lumbar: bool | None = None, facing_right: bool | None = None) -> SimulatedFilm:
-    """Render one film; the same seed gives the same film.
+def simulate(
+    anatomy: Anatomy, seed: int, pixel: float = 0.7, lumbar: bool | None = None, facing_right: bool | None = None,
+    device: str = "cpu", without: tuple[str, ...] = (),
+) -> SimulatedFilm:
+    """Render one film; the same seed gives the same film on the same kind of device.
 
     ``pixel`` is the detector's pitch in mm. ``lumbar`` chooses a lumbar field of view (True) or
-    one up to the whole spine (False), ``facing_right`` the side; None draws them.
+    one up to the whole spine (False), ``facing_right`` the side; None draws them. ``without``: which of
+    ``INGREDIENTS`` to leave out.
     """
-    rng = np.random.default_rng(seed)
-    patient = posture(anatomy, rng)
-    if lumbar is None:
-        lumbar = rng.random() < 0.75
-    if facing_right is None:
-        facing_right = rng.random() < 0.5
-    top_level = LEVELS[rng.integers(LEVELS.index("T8"), LEVELS.index("L1") + 1)] if lumbar else LEVELS[rng.integers(0, LEVELS.index("T9"))]
+    # Each part draws from a generator of its own: leaving one out changes nothing else.
+    view, body, soft, beam_rng, detector, finishing = (np.random.default_rng([seed, k]) for k in range(6))
+    generator = torch.Generator(device).manual_seed(seed)
+    patient = build(anatomy, body, sick="sickness" not in without, hardware="hardware" not in without)
+    beam, grid, facing_right = _setup(patient, pixel, lumbar, facing_right, view, device)
+    bones = [Surface(b.vertices, b.faces, THIN_BONE if _is_thin(b.name) else BONE) for b in patient.bones]
+    metal = hardware.surfaces(patient, body, METAL)
+    thickness, crossings = path_lengths([*bones, *metal], beam, LAYERS, device)
+    water = _water(patient, grid, soft, "tissue" not in without)
+    shape = tuple(water.shape)
+    # The anode's heel: the beam is weaker towards one end of the tube.
+    heel = 1 + beam_rng.normal(0, 0.12) * torch.linspace(-1, 1, shape[0], device=device)[:, None].expand(shape)
+    opened = finish.collimator(shape, detector, device) if "processing" not in without else torch.ones(shape, dtype=torch.bool, device=device)
+    counts = expose(thickness, crossings, water, pixel, heel, beam_rng, generator)
+    picture = finish.processed(counts, opened, pixel, detector) if "processing" not in without else _plain(counts)
+    picture = (picture * opened).cpu().numpy()
+    move = np.eye(3)
+    if facing_right:
+        picture, move = np.ascontiguousarray(picture[:, ::-1]), np.array([[-1, 0, shape[1] - 1], [0, 1, 0], [0, 0, 1.0]])
+    if "photography" not in without:
+        picture = finish.marked(picture, finishing)
+        if finishing.random() < 0.3:
+            picture, perspective = finish.photographed(picture, finishing)
+            move = perspective @ move
+    seen = lambda points: finish.through(move, beam.project(points))
+    return SimulatedFilm(
+        np.ascontiguousarray(picture, np.float32),
+        {level: {k: seen(p[None])[0] for k, p in named.items()} for level, named in patient.corners.items()},
+        {level: {k: seen(rim) for k, rim in plates.items()} for level, plates in patient.rims.items()},
+        tuple(_circle(centre, radius, seen) for centre, radius in patient.heads),
+        facing_right, patient.sick.ribs == 0, pixel, patient,
+    )
+
+
+def _is_thin(name: str) -> bool:
+    return name.startswith(("rib_", "Left_scapula", "Right_scapula", "Left_clavicle", "Right_clavicle", "Manubrium", "Body_of"))
+
+
+def _plain(counts: torch.Tensor) -> torch.Tensor:
+    """Nothing but the logarithm and a window over everything."""
+    film = -torch.log(counts.clamp_min(1e-6))
+    low, high = film.amin(), film.amax()
+    return (film - low) / (high - low).clamp_min(1e-6)
+
+
+def _circle(centre: np.ndarray, radius: float, seen) -> tuple[np.ndarray, float]:
+    """A sphere's shadow, in pixels; so near to round that the mean of two directions is its radius."""
+    points = seen(centre + radius * np.array([[0, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1.0]]))
+    return points[0], float((np.linalg.norm(points[1] - points[2]) + np.linalg.norm(points[3] - points[4])) / 4)
+
+
+def _setup(patient: Patient, pixel: float, lumbar, facing_right, rng: np.random.Generator, device: str) -> tuple[Beam, tissue.Grid, bool]:
+    """Where tube, patient and detector stand, and how much of the spine the film shows."""
+    lumbar = rng.random() < 0.75 if lumbar is None else lumbar
+    facing_right = bool(rng.random() < 0.5) if facing_right is None else facing_right
+    tops = (LEVELS.index("T8"), LEVELS.index("L1") + 1) if lumbar else (0, LEVELS.index("T9"))
+    top_level = LEVELS[rng.integers(*tops)]
     centre = {level: np.mean(list(c.values()), axis=0) for level, c in patient.corners.items()}
-    margin = rng.uniform(15, 90, 2)
+    # Whole-spine films mostly reach to the hips.
+    margin = rng.uniform(15, (90, 90 if lumbar else 190))
     if rng.random() < 0.15:
         margin[1] = rng.uniform(-30, 10)  # films that miss the sacrum
     top, bottom = centre[top_level][2] + margin[0] * 0.5, centre["S1"][2] - margin[1]
-    shown = [c for level, c in centre.items() if bottom <= c[2] <= top]
-    ys = np.array([c[1] for c in shown])
+    ys = np.array([c[1] for c in centre.values() if bottom <= c[2] <= top])
     front, back = ys.min() - rng.uniform(30, 150), ys.max() + rng.uniform(30, 120)
-
     distance, object_distance = rng.uniform(1000, 2000), rng.uniform(180, 350)
     aim = np.array([(front + back) / 2 + rng.normal(0, 30), (top + bottom) / 2 + rng.normal(0, 40)])
-    source = np.array([distance - object_distance, *aim])
-    detector = -object_distance
+    source, detector = np.array([distance - object_distance, *aim]), -object_distance
     scale = (detector - source[0]) / (0 - source[0])
     origin = (aim[0] + scale * (front - aim[0]), aim[1] + scale * (top - aim[1]))
     size = (max(64, int(scale * (back - front) / pixel)), max(64, int(scale * (top - bottom) / pixel)))
-    beam = Beam(source, detector, pixel, size, origin)
-
-    thickness, crossings = np.zeros(size[::-1]), np.zeros(size[::-1])
-    for bone in patient.bones:
-        t, c = path_lengths(bone, beam)
-        share = 0.4 if bone.name.startswith("rib") else 1.0  # thin shells
-        thickness += t
-        crossings += share * c
     y = aim[0] + (origin[0] + pixel * np.arange(size[0]) - aim[0]) / scale
     z = aim[1] + (origin[1] - pixel * np.arange(size[1]) - aim[1]) / scale
     wall = np.array([patient.corners[level]["SP"][1:] for level in LEVELS])
-    pixels = expose(thickness, crossings, y, z, wall, pixel, rng)
-    corners = {
-        level: {name: beam.project(patient.corners[level][name][None])[0] for name in corners_of(level)}
-        for level in LEVELS
-    }
-    if facing_right:
-        pixels = pixels[:, ::-1]
-        corners = {k: {n: np.array([size[0] - 1 - p[0], p[1]]) for n, p in c.items()} for k, c in corners.items()}
-    return SimulatedFilm(np.ascontiguousarray(pixels), corners, facing_right, pixel)
+    return Beam(source, detector, pixel, size, origin), tissue.Grid.of(y, z, wall, device), facing_right
+
+
+def _water(patient: Patient, grid: tissue.Grid, rng: np.random.Generator, details: bool) -> torch.Tensor:
+    water = tissue.trunk(grid, rng, patient.figures.woman)
+    if details:
+        ends = []
+        for bone in patient.bones:
+            if bone.name.endswith("humerus"):
+                v = bone.vertices
+                shoulder = v[np.argmax(v[:, 2])]
+                ends.append((shoulder[1:], v[np.argmax(np.linalg.norm(v - shoulder, axis=1))][1:]))
+        water = water + tissue.arms(grid, rng, ends) + tissue.clothing(grid, rng)
+    return water

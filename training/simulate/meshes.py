@@ -1,8 +1,8 @@
-"""Bones and the landmarks marked on them, each in the frame the meshes share."""
+"""Bones and the landmarks marked on them, once per mesh, each in the frame the meshes share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,16 @@ import trimesh
 
 from SpineLandmarksLib.core.anatomy import LEVELS
 
-#: Bones that move with the sacrum, and what else shows on a lateral film.
-PELVIS = ("Left_hip_bone", "Right_hip_bone", "Left_femur", "Right_femur")
-RIBS = tuple(f"rib_{side}{n}" for n in range(1, 13) for side in "LR")
+#: Bones that move with a level, where their meshes are there.
+RIDERS = {
+    **{name: "S1" for name in ("Left_hip_bone", "Right_hip_bone", "Left_femur", "Right_femur")},
+    **{f"rib_{side}{n}": f"T{n}" for n in range(1, 13) for side in "LR"},
+    **{f"{side}_{bone}": "T3" for bone in ("humerus", "scapula", "clavicle") for side in ("Left", "Right")},
+    "Manubrium": "T3", "Body_of_sternum": "T5",
+}
+
+#: Points around each endplate's rim, from the anterior midline to the patient's left and on.
+RIM_POINTS = 24
 
 
 @dataclass(frozen=True)
@@ -24,16 +31,16 @@ class Bone:
     vertices: np.ndarray
     faces: np.ndarray
 
-    def moved(self, vertices: np.ndarray) -> Bone:
-        return replace(self, vertices=vertices)
-
 
 @dataclass(frozen=True)
 class Anatomy:
-    """All bones, and the corners of every level (level -> corner -> (3,))."""
+    """All bones; the corners of every level (level -> corner -> (3,)); the rims of its endplates (level
+    -> "superior" or "inferior" -> (n, 3)); the femoral heads, centre (3,) and radius, left one first."""
 
     bones: tuple[Bone, ...]
     corners: dict[str, dict[str, np.ndarray]]
+    rims: dict[str, dict[str, np.ndarray]]
+    heads: tuple[tuple[np.ndarray, float], ...]
 
 
 def _loops(mesh: trimesh.Trimesh, x: float) -> list[np.ndarray]:
@@ -73,11 +80,51 @@ def _sacral_corners(sacrum: trimesh.Trimesh, disc: trimesh.Trimesh) -> dict[str,
     return {"SA": np.array([0.0, *anterior]), "SP": np.array([0.0, *posterior])}
 
 
+def _rim(vertices: np.ndarray, anterior: np.ndarray, posterior: np.ndarray, up: float) -> np.ndarray:
+    """(RIM_POINTS, 3) rim of the plate between two corners; ``up`` is 1 for a superior one.
+
+    In each direction from the plate's middle the vertex that lies furthest out and up; its two corners
+    stand where the midline crosses the rim."""
+    middle, half = (anterior + posterior) / 2, np.linalg.norm(posterior - anterior) / 2
+    back = (posterior - anterior) / (2 * half)
+    across, normal = np.array([1.0, 0.0, 0.0]), np.array([0.0, -back[2], back[1]]) * up
+    local = (vertices - middle) @ np.stack([across, back, normal], axis=1) / half
+    angle, reach = np.arctan2(local[:, 0], -local[:, 1]), np.hypot(local[:, 0], local[:, 1])
+    near = (reach > 0.5) & (reach < 1.5) & (np.abs(local[:, 2]) < 0.35)
+    rim = []
+    for wanted in np.linspace(0, 2 * np.pi, RIM_POINTS, endpoint=False):
+        turn = np.abs(np.angle(np.exp(1j * (angle - wanted))))
+        some = np.flatnonzero(near & (turn < np.radians(12)))
+        if len(some):
+            rim.append(vertices[some[np.argmax(reach[some] + 1.5 * local[some, 2])]])
+        else:
+            rim.append(middle + half * (np.sin(wanted) * across - np.cos(wanted) * back))
+    rim[0], rim[RIM_POINTS // 2] = anterior, posterior
+    return np.array(rim)
+
+
+def _head(femur: trimesh.Trimesh) -> tuple[np.ndarray, float]:
+    """Sphere fitted to a femur's head: its most medial part near the upper end, by least squares on the
+    surface within 2 mm, again and again."""
+    v = np.asarray(femur.vertices)
+    inward = -np.sign(v[:, 0].mean())
+    upper = v[v[:, 2] > v[:, 2].max() - 70]
+    some = upper[upper[:, 0] * inward > np.quantile(upper[:, 0] * inward, 0.7)]
+    for _ in range(30):
+        a = np.column_stack([2 * some, np.ones(len(some))])
+        solution, *_ = np.linalg.lstsq(a, (some**2).sum(1), rcond=None)
+        centre = solution[:3]
+        radius = float(np.sqrt(solution[3] + centre @ centre))
+        distance = np.linalg.norm(upper - centre, axis=1)
+        some = upper[np.abs(distance - radius) < 2]
+    return centre, radius
+
+
 def load(folder: Path) -> Anatomy:
     """Read the meshes of a folder (STL, named as in BodyParts3D: T1...L5, Sacrum, rib_L1, ...).
 
     Raises FileNotFoundError, naming the mesh, when a vertebra, the sacrum or disc_below_L5 is
-    missing; ribs and pelvis may be.
+    missing; all others may be.
     """
 
     def mesh(name: str) -> trimesh.Trimesh:
@@ -86,15 +133,25 @@ def load(folder: Path) -> Anatomy:
             raise FileNotFoundError(f"{path}: the simulator needs this mesh")
         return trimesh.load(path)
 
-    bones, corners = [], {}
+    def bone(name: str, level: str, surface: trimesh.Trimesh) -> Bone:
+        return Bone(name, level, np.asarray(surface.vertices, float), np.asarray(surface.faces))
+
+    bones, corners, rims, heads = [], {}, {}, []
     for level in LEVELS[:-1]:
         surface = mesh(level)
-        bones.append(Bone(level, level, np.asarray(surface.vertices), np.asarray(surface.faces)))
-        corners[level] = _body_corners(surface)
-    corners["S1"] = _sacral_corners(mesh("Sacrum"), mesh("disc_below_L5"))
-    riders = {"Sacrum": "S1", **{name: "S1" for name in PELVIS}, **{name: f"T{name[5:]}" for name in RIBS}}
-    for name, level in riders.items():
-        if name == "Sacrum" or (Path(folder) / f"{name}.stl").is_file():
+        bones.append(bone(level, level, surface))
+        corners[level] = c = _body_corners(surface)
+        rims[level] = {
+            "superior": _rim(bones[-1].vertices, c["SA"], c["SP"], 1), "inferior": _rim(bones[-1].vertices, c["IA"], c["IP"], -1),
+        }
+    sacrum = mesh("Sacrum")
+    bones.append(bone("Sacrum", "S1", sacrum))
+    corners["S1"] = c = _sacral_corners(sacrum, mesh("disc_below_L5"))
+    rims["S1"] = {"superior": _rim(bones[-1].vertices, c["SA"], c["SP"], 1)}
+    for name, level in RIDERS.items():
+        if (Path(folder) / f"{name}.stl").is_file():
             surface = mesh(name)
-            bones.append(Bone(name, level, np.asarray(surface.vertices), np.asarray(surface.faces)))
-    return Anatomy(tuple(bones), corners)
+            bones.append(bone(name, level, surface))
+            if name.endswith("femur"):
+                heads.append(_head(surface))
+    return Anatomy(tuple(bones), corners, rims, tuple(heads))

@@ -1,12 +1,13 @@
-"""Cone-beam projection of closed surfaces: path lengths through bone and through its cortex."""
+"""Cone-beam projection of closed surfaces with torch: path lengths inside, and through their walls."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from .meshes import Bone
+import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -32,57 +33,83 @@ class Beam:
         return np.stack([(y - self.origin[0]) / self.pixel, (self.origin[1] - z) / self.pixel], axis=1)
 
 
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """z component of the cross product of plane vectors (..., 2)."""
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+@dataclass(frozen=True)
+class Surface:
+    """Vertices (n, 3) in mm and faces (m, 3) of closed surfaces that are to be told apart from others by
+    ``layer``, a number from 0."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    layer: int = 0
 
 
 #: Where in a pixel its ray passes, off the centre by a hair: no ray may run exactly along an edge
 #: that two triangles share, where it would count for neither.
-_RAY = np.array([1.3e-5, 2.7e-5])
+_RAY = (1.3e-3, 2.7e-3)
 
 #: Pairs of triangle and pixel handled at once.
-_CHUNK = 4_000_000
+_CHUNK = {"cpu": 2_000_000, "cuda": 60_000_000}
 
 
-def path_lengths(bone: Bone, beam: Beam) -> tuple[np.ndarray, np.ndarray]:
-    """(thickness, crossings), both (height, width).
+def path_lengths(surfaces: Sequence[Surface], beam: Beam, layers: int = 1, device: str = "cpu") -> tuple[Tensor, Tensor]:
+    """(thickness, crossings), both (layers, height, width).
 
-    ``thickness`` is the length of each pixel's ray inside the bone, mm; ``crossings`` sums
-    1 / |cos| over the surface crossings: times the cortex's thickness, it is the path within it.
+    ``thickness`` is the length of each pixel's ray inside a layer's surfaces, mm; ``crossings`` sums
+    1 / |cos| over the crossings of their walls: times a wall's thickness, it is the path within it.
     """
     w, h = beam.size
-    flat = beam.project(bone.vertices)
-    depth = bone.vertices[:, 0]
-    triangles, depths = flat[bone.faces], depth[bone.faces]
-    edges = bone.vertices[bone.faces]
-    normal = np.cross(edges[:, 1] - edges[:, 0], edges[:, 2] - edges[:, 0])
-    cosine = np.abs(normal[:, 0]) / np.maximum(np.linalg.norm(normal, axis=1), 1e-12)
-    area = _cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    low = np.maximum(np.ceil(triangles.min(1)), 0).astype(int)
-    high = np.minimum(np.floor(triangles.max(1)), [w - 1, h - 1]).astype(int)
-    span = np.maximum(high - low + 1, 0)
-    use = np.flatnonzero((span.prod(1) > 0) & (np.abs(area) > 1e-12))
-    thickness, crossings = np.zeros(w * h), np.zeros(w * h)
-    # The sum of signed depths over all crossings of a closed surface is the length inside it; the
-    # projected winding tells entering from leaving.
-    ends = np.cumsum(span[use].prod(1))
-    start = 0
-    while start < len(use):
-        stop = max(start + 1, int(np.searchsorted(ends, (ends[start - 1] if start else 0) + _CHUNK)))
-        part = use[start:stop]
-        counts = span[part].prod(1)
-        owner = np.repeat(part, counts)
-        place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    # Relative to the detector's origin, so that single precision is enough.
+    flat, depth, slant, layer = (torch.as_tensor(a, device=device) for a in _triangles(surfaces, beam))
+    area = _cross(flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0])
+    limit = flat.new_tensor([w - 1, h - 1])
+    low = flat.amin(1).ceil().clamp_min(0)
+    high = torch.minimum(flat.amax(1).floor(), limit)
+    span = (high - low + 1).clamp_min(0).long()
+    low = low.long()
+    pairs = span.prod(1) * (area.abs() > 1e-9)
+    thickness, crossings = (torch.zeros(layers * h * w, device=device) for _ in range(2))
+    ends = pairs.cumsum(0)
+    start, chunk = 0, _CHUNK["cuda" if device.startswith("cuda") else "cpu"]
+    while start < len(ends):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(torch.searchsorted(ends, before + chunk)))
+        counts = pairs[start:stop]
+        owner = torch.repeat_interleave(torch.arange(start, stop, device=device), counts)
+        place = torch.arange(len(owner), device=device) - (ends[start:stop] - counts - before)[owner - start]
         x = low[owner, 0] + place % span[owner, 0]
-        y = low[owner, 1] + place // span[owner, 0]
-        p = np.stack([x, y], axis=1) + _RAY
-        a, b, c = (triangles[owner, k] for k in range(3))
-        weights = np.stack([_cross(b - p, c - p), _cross(c - p, a - p), _cross(a - p, b - p)], axis=1) / area[owner, None]
-        hit = (weights > 0).all(axis=1)
-        owner, index = owner[hit], (y * w + x)[hit]
-        x_mm = (weights[hit] * depths[owner]).sum(1)
-        thickness += np.bincount(index, x_mm * np.sign(area[owner]), minlength=w * h)
-        crossings += np.bincount(index, 1 / np.maximum(cosine[owner], 0.06), minlength=w * h)
+        y = low[owner, 1] + torch.div(place, span[owner, 0], rounding_mode="floor")
+        p = torch.stack([x, y], 1) + flat.new_tensor(_RAY)
+        a, b, c = (flat[owner, k] - p for k in range(3))
+        # The sum of signed depths over all crossings of a closed surface is the length inside it; the
+        # projected winding tells entering from leaving. Edges that two triangles share are judged by
+        # the same numbers with the sign turned: a ray counts for exactly one of them.
+        weights = torch.stack([_cross(b, c), _cross(c, a), _cross(a, b)], 1) * area[owner, None].sign()
+        hit = (weights > 0).all(1)
+        owner, weights = owner[hit], weights[hit]
+        index = (layer[owner] * h + y[hit]) * w + x[hit]
+        along = (weights * depth[owner]).sum(1) / weights.sum(1)
+        thickness.index_add_(0, index, along * area[owner].sign())
+        crossings.index_add_(0, index, slant[owner])
         start = stop
-    return np.abs(thickness).reshape(h, w), crossings.reshape(h, w)
+    return thickness.abs().reshape(layers, h, w), crossings.reshape(layers, h, w)
+
+
+def _triangles(surfaces: Sequence[Surface], beam: Beam) -> tuple[np.ndarray, ...]:
+    """Of all triangles: film pixels (n, 3, 2), depths (n, 3), 1 / |cos| to the beam (n,), layers (n,)."""
+    flat, depth, slant, layer = [], [], [], []
+    for surface in surfaces:
+        points = beam.project(surface.vertices)
+        corners = surface.vertices[surface.faces]
+        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        cosine = np.abs(normal[:, 0]) / np.maximum(np.linalg.norm(normal, axis=1), 1e-12)
+        flat.append(points[surface.faces])
+        depth.append(corners[:, :, 0])
+        slant.append(1 / np.maximum(cosine, 0.06))
+        layer.append(np.full(len(corners), surface.layer))
+    single = lambda parts: np.concatenate(parts).astype(np.float32)
+    return single(flat), single(depth), single(slant), np.concatenate(layer)
+
+
+def _cross(a: Tensor, b: Tensor) -> Tensor:
+    """z component of the cross product of plane vectors (..., 2)."""
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
