@@ -61,7 +61,7 @@ def test_markups_are_lps_millimetres_of_slicers_own_geometry(result):
 def test_picture_has_true_proportions_and_marks_corners(result):
     image = picture.annotate("a/b", result.radiograph, result.detection, result.measured)
     w, h = image.size
-    film_width = w - 400
+    film_width = w - 480
     assert h == picture.HEIGHT
     assert film_width / h == pytest.approx(900 * 0.2 / (1600 * 0.25), rel=0.01)
     x, y = (result.detection.corners["L3"]["SA"].position + 0.5) * (film_width / 900, h / 1600)
