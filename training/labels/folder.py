@@ -24,8 +24,8 @@ def read_folder(folder: Path) -> list[LabelledFilm]:
     """Every film that ``films.csv`` names, in its order.
 
     Columns used: film, file, anterior (left or right), levels_certain (yes or no), patient and kind
-    (real, simulated; these three may be missing) in ``films.csv``; film, level, corner, x, y, confidence (high, medium,
-    low) in ``corners.csv``, where rows with on_film "no" (simulated films) are passed over.
+    (real, simulated; these three may be missing) in ``films.csv``; film, level, corner, x, y, confidence
+    (high, medium, low) in ``corners.csv``, where rows with on_film "no" (simulated films) are passed over.
     Raises ValueError, naming the row, for an unknown level, corner or side, FileNotFoundError for a
     missing table or picture.
     """
