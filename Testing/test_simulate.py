@@ -14,7 +14,7 @@ from training import labels  # noqa: E402
 from training.simulate import finish, hardware, patient  # noqa: E402
 from training.simulate.bodies import Frame, Shape  # noqa: E402
 from training.simulate.exposure import METAL  # noqa: E402
-from training.simulate.film import simulate  # noqa: E402
+from training.simulate.film import simulate, simulate_many  # noqa: E402
 from training.simulate.meshes import load  # noqa: E402
 from training.simulate.pathology import Pathology  # noqa: E402
 from training.simulate.projection import Beam, Surface, path_lengths  # noqa: E402
@@ -59,7 +59,7 @@ def surface(mesh, layer=0):
 
 
 def test_path_through_a_box_is_its_width():
-    thickness, crossings = path_lengths([surface(box((40, 30, 25), (0, 0, 0)))], beam())
+    ((thickness, crossings),) = path_lengths([([surface(box((40, 30, 25), (0, 0, 0)))], beam())])
     assert float(thickness[0, 200, 200]) == pytest.approx(40, rel=1e-3)
     assert float(crossings[0, 200, 200]) == pytest.approx(2, rel=1e-3)
     assert float(thickness[0, 0, 0]) == 0
@@ -71,7 +71,7 @@ def test_path_through_a_box_is_its_width():
 def test_no_ray_slips_through_or_counts_twice():
     """Every ray through a finely meshed ball is as long as geometry says, in single precision too."""
     ball = trimesh.creation.icosphere(5, 30)
-    thickness, _ = path_lengths([surface(ball)], beam(0.2))
+    ((thickness, _),) = path_lengths([([surface(ball)], beam(0.2))])
     w, h = beam(0.2).size
     y, z = -100 + 0.2 * np.arange(w), 100 - 0.2 * np.arange(h)
     direction = np.stack(np.broadcast_arrays(-1400.0, y[None], z[:, None]), -1)
@@ -86,10 +86,21 @@ def test_no_ray_slips_through_or_counts_twice():
 
 def test_layers_and_surfaces_add_up_where_they_should():
     near, far = box((40, 30, 25), (60, 0, 0)), box((10, 30, 25), (-60, 0, 0))
-    together, _ = path_lengths([surface(near), surface(far)], beam())
-    apart, _ = path_lengths([surface(near), surface(far, 1)], beam(), layers=2)
+    ((together, _),) = path_lengths([([surface(near), surface(far)], beam())])
+    ((apart, _),) = path_lengths([([surface(near), surface(far, 1)], beam())], layers=2)
     assert float(together[0, 200, 200]) == pytest.approx(50, rel=1e-3)
     assert [float(v) for v in apart[:, 200, 200]] == pytest.approx([40, 10], rel=1e-3)
+
+
+def test_films_of_a_batch_are_the_films_alone(anatomy):
+    """Of different sizes, so that none may reach into another."""
+    seeds = (4, 5, 6)
+    together = simulate_many(anatomy, seeds, 2.0)
+    assert len({film.pixels.shape for film in together}) == 3
+    for seed, film in zip(seeds, together):
+        alone = simulate(anatomy, seed, 2.0)
+        assert film.pixels.shape == alone.pixels.shape and np.abs(film.pixels - alone.pixels).mean() < 0.01
+        np.testing.assert_array_equal(film.corners["L3"]["SA"], alone.corners["L3"]["SA"])
 
 
 def test_projection_magnifies_about_the_central_ray():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,35 +36,69 @@ class SimulatedFilm:
     patient: Patient
 
 
-def simulate(
-    anatomy: Anatomy, seed: int, pixel: float = 0.7, lumbar: bool | None = None, facing_right: bool | None = None,
+def simulate(anatomy: Anatomy, seed: int, pixel: float = 0.7, **more) -> SimulatedFilm:
+    """Render one film (see :func:`simulate_many`)."""
+    (film,) = simulate_many(anatomy, [seed], pixel, **more)
+    return film
+
+
+def simulate_many(
+    anatomy: Anatomy, seeds: Sequence[int], pixel: float = 0.7, lumbar: bool | None = None, facing_right: bool | None = None,
     device: str = "cpu", without: tuple[str, ...] = (),
-) -> SimulatedFilm:
-    """Render one film; the same seed gives the same film on the same kind of device.
+) -> list[SimulatedFilm]:
+    """Render a film for each seed, their projections as one batch; the same seed gives the same film on
+    the same kind of device (in another batch but for rounding).
 
     ``pixel`` is the detector's pitch in mm. ``lumbar`` chooses a lumbar field of view (True) or
     one up to the whole spine (False), ``facing_right`` the side; None draws them. ``without``: which of
     ``INGREDIENTS`` to leave out.
     """
-    # Each part draws from a generator of its own: leaving one out changes nothing else.
-    view, body, soft, beam_rng, detector, finishing = (np.random.default_rng([seed, k]) for k in range(6))
-    generator = torch.Generator(device).manual_seed(seed)
+    plans = [_planned(anatomy, seed, pixel, lumbar, facing_right, device, without) for seed in seeds]
+    paths = path_lengths([(plan.surfaces, plan.beam) for plan in plans], LAYERS, device)
+    return [_rendered(plan, *path, without) for plan, path in zip(plans, paths)]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A film before it is taken."""
+
+    seed: int
+    patient: Patient
+    surfaces: list[Surface]
+    beam: Beam
+    grid: tissue.Grid
+    facing_right: bool
+
+
+def _draws(seed: int, part: int) -> np.random.Generator:
+    """Each part draws from a generator of its own: leaving one out changes nothing else."""
+    return np.random.default_rng([seed, part])
+
+
+def _planned(anatomy: Anatomy, seed: int, pixel: float, lumbar, facing_right, device: str, without: tuple[str, ...]) -> _Plan:
+    body = _draws(seed, 1)
     patient = build(anatomy, body, sick="sickness" not in without, hardware="hardware" not in without)
-    beam, grid, facing_right = _setup(patient, pixel, lumbar, facing_right, view, device)
+    beam, grid, facing_right = _setup(patient, pixel, lumbar, facing_right, _draws(seed, 0), device)
     bones = [Surface(b.vertices, b.faces, THIN_BONE if _is_thin(b.name) else BONE) for b in patient.bones]
-    metal = hardware.surfaces(patient, body, METAL)
-    thickness, crossings = path_lengths([*bones, *metal], beam, LAYERS, device)
-    water = _water(patient, grid, soft, "tissue" not in without)
-    shape = tuple(water.shape)
+    return _Plan(seed, patient, [*bones, *hardware.surfaces(patient, body, METAL)], beam, grid, facing_right)
+
+
+def _rendered(plan: _Plan, thickness: torch.Tensor, crossings: torch.Tensor, without: tuple[str, ...]) -> SimulatedFilm:
+    patient, beam, device = plan.patient, plan.beam, str(thickness.device)
+    soft, beam_rng, detector, finishing = (_draws(plan.seed, part) for part in (2, 3, 4, 5))
+    water = _water(patient, plan.grid, soft, "tissue" not in without)
+    h, w = shape = tuple(water.shape)
     # The anode's heel: the beam is weaker towards one end of the tube.
-    heel = 1 + beam_rng.normal(0, 0.12) * torch.linspace(-1, 1, shape[0], device=device)[:, None].expand(shape)
-    opened = finish.collimator(shape, detector, device) if "processing" not in without else torch.ones(shape, dtype=torch.bool, device=device)
-    counts = expose(thickness, crossings, water, pixel, heel, beam_rng, generator)
-    picture = finish.processed(counts, opened, pixel, detector) if "processing" not in without else _plain(counts)
-    picture = (picture * opened).cpu().numpy()
-    move = np.eye(3)
-    if facing_right:
-        picture, move = np.ascontiguousarray(picture[:, ::-1]), np.array([[-1, 0, shape[1] - 1], [0, 1, 0], [0, 0, 1.0]])
+    heel = 1 + beam_rng.normal(0, 0.12) * torch.linspace(-1, 1, h, device=device)[:, None].expand(shape)
+    counts = expose(thickness, crossings, water, beam.pixel, heel, beam_rng, torch.Generator(device).manual_seed(plan.seed))
+    if "processing" in without:
+        picture = _plain(counts)
+    else:
+        opened = finish.collimator(shape, detector, device)
+        picture = finish.processed(counts, opened, beam.pixel, detector) * opened
+    picture, move = picture.cpu().numpy(), np.eye(3)
+    if plan.facing_right:
+        picture, move = np.ascontiguousarray(picture[:, ::-1]), np.array([[-1, 0, w - 1], [0, 1, 0], [0, 0, 1.0]])
     if "photography" not in without:
         picture = finish.marked(picture, finishing)
         if finishing.random() < 0.3:
@@ -75,7 +110,7 @@ def simulate(
         {level: {k: seen(p[None])[0] for k, p in named.items()} for level, named in patient.corners.items()},
         {level: {k: seen(rim) for k, rim in plates.items()} for level, plates in patient.rims.items()},
         tuple(_circle(centre, radius, seen) for centre, radius in patient.heads),
-        facing_right, patient.sick.ribs == 0, pixel, patient,
+        plan.facing_right, patient.sick.ribs == 0, beam.pixel, patient,
     )
 
 

@@ -51,23 +51,26 @@ _RAY = (1.3e-3, 2.7e-3)
 _CHUNK = {"cpu": 2_000_000, "cuda": 60_000_000}
 
 
-def path_lengths(surfaces: Sequence[Surface], beam: Beam, layers: int = 1, device: str = "cpu") -> tuple[Tensor, Tensor]:
-    """(thickness, crossings), both (layers, height, width).
+#: What one film shows: its surfaces, and the beam that it is taken with.
+Scene = tuple[Sequence[Surface], Beam]
+
+
+def path_lengths(scenes: Sequence[Scene], layers: int = 1, device: str = "cpu") -> list[tuple[Tensor, Tensor]]:
+    """(thickness, crossings) of each scene, both (layers, height, width); all scenes in one go.
 
     ``thickness`` is the length of each pixel's ray inside a layer's surfaces, mm; ``crossings`` sums
     1 / |cos| over the crossings of their walls: times a wall's thickness, it is the path within it.
     """
-    w, h = beam.size
-    # Relative to the detector's origin, so that single precision is enough.
-    flat, depth, slant, layer = (torch.as_tensor(a, device=device) for a in _triangles(surfaces, beam))
+    w, h = (max(beam.size[k] for _, beam in scenes) for k in (0, 1))
+    parts = [_triangles(surfaces, beam, number * layers) for number, (surfaces, beam) in enumerate(scenes)]
+    flat, depth, slant, layer, limit = (torch.as_tensor(np.concatenate(some), device=device) for some in zip(*parts))
     area = _cross(flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0])
-    limit = flat.new_tensor([w - 1, h - 1])
     low = flat.amin(1).ceil().clamp_min(0)
     high = torch.minimum(flat.amax(1).floor(), limit)
     span = (high - low + 1).clamp_min(0).long()
     low = low.long()
     pairs = span.prod(1) * (area.abs() > 1e-9)
-    thickness, crossings = (torch.zeros(layers * h * w, device=device) for _ in range(2))
+    thickness, crossings = (torch.zeros(len(scenes) * layers * h * w, device=device) for _ in range(2))
     ends = pairs.cumsum(0)
     start, chunk = 0, _CHUNK["cuda" if device.startswith("cuda") else "cpu"]
     while start < len(ends):
@@ -91,11 +94,13 @@ def path_lengths(surfaces: Sequence[Surface], beam: Beam, layers: int = 1, devic
         thickness.index_add_(0, index, along * area[owner].sign())
         crossings.index_add_(0, index, slant[owner])
         start = stop
-    return thickness.abs().reshape(layers, h, w), crossings.reshape(layers, h, w)
+    whole = [total.reshape(len(scenes), layers, h, w) for total in (thickness.abs(), crossings)]
+    return [tuple(total[k, :, : beam.size[1], : beam.size[0]] for total in whole) for k, (_, beam) in enumerate(scenes)]
 
 
-def _triangles(surfaces: Sequence[Surface], beam: Beam) -> tuple[np.ndarray, ...]:
-    """Of all triangles: film pixels (n, 3, 2), depths (n, 3), 1 / |cos| to the beam (n,), layers (n,)."""
+def _triangles(surfaces: Sequence[Surface], beam: Beam, first_layer: int) -> tuple[np.ndarray, ...]:
+    """Of all triangles: film pixels (n, 3, 2), depths (n, 3), 1 / |cos| to the beam (n,), layers (n,), and
+    the film's last pixel (n, 2)."""
     flat, depth, slant, layer = [], [], [], []
     for surface in surfaces:
         points = beam.project(surface.vertices)
@@ -105,9 +110,10 @@ def _triangles(surfaces: Sequence[Surface], beam: Beam) -> tuple[np.ndarray, ...
         flat.append(points[surface.faces])
         depth.append(corners[:, :, 0])
         slant.append(1 / np.maximum(cosine, 0.06))
-        layer.append(np.full(len(corners), surface.layer))
+        layer.append(np.full(len(corners), first_layer + surface.layer))
     single = lambda parts: np.concatenate(parts).astype(np.float32)
-    return single(flat), single(depth), single(slant), np.concatenate(layer)
+    last = np.array(beam.size, np.float32) - 1
+    return single(flat), single(depth), single(slant), np.concatenate(layer), np.tile(last, (sum(map(len, flat)), 1))
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:
