@@ -20,7 +20,7 @@ from SpineLandmarksLib.core.anatomy import LEVELS
 #: Mean and SD of the lordosis between the superior plates of a level and of the next one down.
 SEGMENTS = {"L1": (1.2, 3.6), "L2": (5.9, 4.1), "L3": (9.1, 4.2), "L4": (12.7, 5.1), "L5": (21.6, 7.7)}
 
-#: Kyphosis between T4's and T12's plates.
+#: Kyphosis between T4's and T12's plates: assumed, to fill the usual range of 20 to 50 degrees and more.
 KYPHOSIS = (38.0, 10.0)
 
 #: Wedging of bodies, higher behind than in front being positive, women and men.
