@@ -53,3 +53,12 @@ def test_implausible_corners_become_uncertain():
     detection = checked(make_detection(corners))
     assert detection.remarks[0] == "the corners of L2 cross"
     assert detection.corners["L2"]["IA"].status is CornerStatus.UNCERTAIN and detection.corners["L4"]["IA"].status is CornerStatus.OK
+
+
+def test_doubt_about_the_names_is_said():
+    sure = on_film(lumbar(), "left", (0.2, 0.2))
+    assert make_detection(sure, naming_confidence=0.9).remarks == ()
+    assert "names are uncertain (confidence 0.32)" in make_detection(sure, naming_confidence=0.32).remarks[0]
+    without = {level: corners for level, corners in sure.items() if level != "S1"}
+    assert "no sacrum is marked" in make_detection(without, naming_confidence=0.9).remarks[0]
+    assert make_detection(without, naming_confidence=1.0).remarks == ()  # a reader has named them

@@ -10,6 +10,9 @@ import numpy as np
 
 from .anatomy import LEVELS, corners_of
 
+#: Below this probability of the level names, parameters that depend on them are uncertain.
+MIN_NAMING_CONFIDENCE = 0.5
+
 
 class CornerStatus(StrEnum):
     OK = "ok"
@@ -41,7 +44,7 @@ class Detection:
     """Corners by level and corner name, levels from cranial to caudal.
 
     facing : side of the film that the patient faces, "left" or "right".
-    facing_confidence, naming_confidence : probabilities, 0 to 1.
+    facing_confidence, naming_confidence : probabilities, 0 to 1; names that a reader gave have 1.
     turns : counter-clockwise quarter turns that made the film stand upright; corners are pixels of
         the film so turned (``Radiograph.turned``).
     """
@@ -60,9 +63,17 @@ class Detection:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a reader should know before looking: how the film lay, what is implausible."""
-        turned = self._turn_text()
-        return (*((turned,) if turned else ()), *self.implausible)
+        """What a reader should know before looking: how the film lay, how sure the names are, what is
+        implausible."""
+        told = (self._turn_text(), self._names_text())
+        return (*(text for text in told if text), *self.implausible)
+
+    def _names_text(self) -> str:
+        if self.naming_confidence < MIN_NAMING_CONFIDENCE:
+            return f"level names are uncertain (confidence {self.naming_confidence:.2f}): count them, and shift them where they are off"
+        if "S1" not in self.corners and self.naming_confidence < 1:
+            return "no sacrum is marked, so all levels may be off by one: count them"
+        return ""
 
     def _turn_text(self) -> str:
         return {0: "", 1: "the film lay on its side and was turned by 90° to the left",

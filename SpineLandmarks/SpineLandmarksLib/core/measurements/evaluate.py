@@ -8,13 +8,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from ..detection import CornerStatus, Detection
+from ..detection import MIN_NAMING_CONFIDENCE, CornerStatus, Detection
 from ..radiograph import SpacingSource
 from .geometry import sagittal, wrapped
 from .table import MEASUREMENTS, Measurement
-
-#: Below this probability of the level names, parameters that depend on them are uncertain.
-MIN_NAMING_CONFIDENCE = 0.5
 
 #: Spacings that are true lengths: in the patient, or at the detector, where objects appear magnified.
 _KNOWN = (SpacingSource.CALIBRATED, SpacingSource.RULER, SpacingSource.DETECTOR)
