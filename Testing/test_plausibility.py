@@ -47,6 +47,12 @@ def test_crossing_corners_sizes_and_angles_are_noticed():
     assert any("shape that no vertebra has" in text for text in texts(corners))
 
 
+def test_a_missed_vertebra_is_noticed():
+    corners = lumbar()  # L3 is skipped, and what lies above it has the name of the next one down
+    skipped = {"L2": corners["L1"], "L3": corners["L2"], "L4": corners["L4"], "L5": corners["L5"], "S1": corners["S1"]}
+    assert texts(skipped) == ["between L3 and L4 there is room for another vertebra: one seems to be missed"]
+
+
 def test_implausible_corners_become_uncertain():
     corners = on_film(lumbar(), "left", (1, 1))
     corners["L2"]["SA"], corners["L2"]["SP"] = corners["L2"]["SP"], corners["L2"]["SA"]

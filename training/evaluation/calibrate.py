@@ -50,13 +50,19 @@ def factors(pairs: Sequence[Pair], level: float = 0.9) -> tuple[float, float]:
     bodies = [z for pair in pairs for _, sacral, z in residuals(pair) if not sacral]
     if not bodies:
         raise ValueError("no film has an angle that both its truth and its detection hold: label whole vertebrae.")
-    body = float(np.quantile(bodies, level))
+    body = float(np.quantile(bodies, _finite(level, len(bodies))))
     low, high = _SACRAL_FACTORS
     for _ in range(9):  # wider intervals cover more: halve the (logarithmic) bracket
         sacrum = float(np.sqrt(low * high))
         covered = [z <= 1 for name, found, truth in pairs for _, sacral, z in residuals((name, scaled(found, body, sacrum), truth)) if sacral]
-        low, high = (low, sacrum) if not covered or np.mean(covered) >= level else (sacrum, high)
+        low, high = (low, sacrum) if not covered or np.mean(covered) >= _finite(level, len(covered)) else (sacrum, high)
     return body, float(high)
+
+
+def _finite(level: float, count: int) -> float:
+    """The share of ``count`` calibration values to cover so that a new one is covered with probability
+    ``level`` (Angelopoulos and Bates 2021, eq. 1)."""
+    return min(1.0, float(np.ceil((count + 1) * level)) / count)
 
 
 def coverage(pairs: Sequence[Pair]) -> dict[str, tuple[int, int]]:

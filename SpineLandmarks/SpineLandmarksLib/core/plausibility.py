@@ -24,6 +24,9 @@ _WEDGE, _SEGMENT = 40.0, 65.0
 #: How far a lower plate may lie below the next upper one, over the depth: discs that are gone make
 #: plates touch, reading errors make them cross.
 _OVERLAP = 0.15
+#: How far it may lie above it: the highest discs have half a depth, a skipped vertebra and its discs more
+#: than a whole one.
+_GAP = 0.75
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,11 @@ def _neighbours(bodies: dict) -> Iterator[Finding]:
             depth = length(below["SA"], below["SP"])
             plate = (below["SA"] - below["SP"]) / max(depth, 1e-9)
             normal = np.array([-plate[1], plate[0]])  # towards the head
-            middle = (c["IA"] + c["IP"]) / 2
-            if float((middle - below["SP"]) @ normal) < -_OVERLAP * depth:
+            gap = float(((c["IA"] + c["IP"]) / 2 - below["SP"]) @ normal) / max(depth, 1e-9)
+            if gap < -_OVERLAP:
                 yield Finding((upper, lower), f"{upper} reaches into {lower}")
+            elif gap > _GAP:
+                yield Finding((upper, lower), f"between {upper} and {lower} there is room for another vertebra: one seems to be missed")
 
 
 def checked(detection: Detection, spacing: tuple[float, float] | None = None) -> Detection:
