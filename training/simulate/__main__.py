@@ -17,7 +17,7 @@ from .film import INGREDIENTS, SimulatedFilm, simulate_many
 from .meshes import load
 
 _HEADS = {
-    "films": ("film", "file", "anterior", "levels_certain", "kind", "pixel_mm"),
+    "films": ("film", "file", "anterior", "quality", "levels_certain", "kind", "pixel_mm"),
     "corners": ("film", "level", "corner", "x", "y", "confidence", "on_film"),
     "femoral_heads": ("film", "side", "x", "y", "radius", "on_film"),
 }
@@ -29,7 +29,7 @@ def rows(name: str, film: SimulatedFilm) -> dict[str, list[tuple]]:
     on_film = lambda p: "yes" if -0.5 <= p[0] <= w - 0.5 and -0.5 <= p[1] <= h - 0.5 else "no"
     certain = "yes" if film.levels_certain else "no"
     return {
-        "films": [(name, f"{name}.png", "right" if film.facing_right else "left", certain, "simulated", film.pixel)],
+        "films": [(name, f"{name}.png", "right" if film.facing_right else "left", "simulated", certain, "simulated", film.pixel)],
         "corners": [
             (name, level, corner, f"{p[0]:.2f}", f"{p[1]:.2f}", "high", on_film(p)) for level, named in film.corners.items() for corner, p in named.items()
         ],
