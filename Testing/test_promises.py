@@ -4,6 +4,7 @@ import ast
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -26,6 +27,12 @@ def test_nothing_is_unpickled():
                 assert node.value.id not in ("torch", "np", "numpy"), path
 
 
+def _detect_by(script: str, out: Path) -> subprocess.CompletedProcess:
+    """Detect on the bundled film in a process that a script has prepared."""
+    command = [sys.executable, "-c", script, "detect", str(SAMPLE_FILM), "-o", str(out), "--device", "cpu"]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
 def test_detecting_opens_no_connection(tmp_path):
     script = (
         "import socket, sys\n"
@@ -34,9 +41,7 @@ def test_detecting_opens_no_connection(tmp_path):
         "from SpineLandmarksLib.shell.main import main\n"
         "sys.exit(main(sys.argv[1:]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, "detect", str(SAMPLE_FILM), "-o", str(tmp_path), "--device", "cpu"], capture_output=True, text=True
-    )
+    done = _detect_by(script, tmp_path)
     assert done.returncode == 0, done.stderr
 
 
@@ -66,7 +71,5 @@ def test_a_full_disk_is_one_sentence_and_exit_code_2(tmp_path):
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
         "sys.exit(main(sys.argv[1:]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, "detect", str(SAMPLE_FILM), "-o", str(tmp_path), "--device", "cpu"], capture_output=True, text=True
-    )
+    done = _detect_by(script, tmp_path)
     assert done.returncode == 2 and "cannot write" in done.stderr and "Traceback" not in done.stderr, done.stderr

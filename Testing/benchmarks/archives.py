@@ -64,7 +64,7 @@ def report(detector: Detector, path: Path, count: int) -> dict[str, float]:
     torch.set_num_threads(threads)
     print(f"\nbatches of {count} films, {device}: inference alone in one thread {alone:.2f} films/s")
     cores = len(os.sched_getaffinity(0))
-    ratios, first = {}, None
+    ratios = {}
     with tempfile.TemporaryDirectory() as scratch:
         many, few = Path(scratch, "many"), Path(scratch, "few")
         for folder, n in ((many, count), (few, count // 4)):
@@ -75,7 +75,6 @@ def report(detector: Detector, path: Path, count: int) -> dict[str, float]:
             for workers in sorted({1, cores}):
                 (short, small), (long, large) = (_run(folder, workers, device, more) for folder in (few, many))
                 rate = (count - count // 4) / (long - short)
-                first = first or rate
                 print(f"  {kind}, {workers} worker(s): {rate:.2f} films/s, {rate / (workers * alone):.2f} x (workers x inference alone); "
                       f"memory {large:.0f} MB, {large / small:.2f} x that of {count // 4} films")
                 ratios[f"batch {kind}, {workers} workers: share of inference alone lost"] = 1 - rate / (workers * alone)

@@ -31,8 +31,9 @@ def recompute(detector: Detector, path: Path) -> np.ndarray:
 
 
 def cold_start(*arguments: str) -> float:
+    """Seconds of a Python process of its own with these arguments."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "SpineLandmarksLib.shell.main", *arguments], capture_output=True, check=True)
+    subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
     return time.perf_counter() - started
 
 
@@ -45,13 +46,8 @@ def report(detector: Detector, path: Path) -> dict[str, float]:
     done = subprocess.run([sys.executable, "-m", "Testing.benchmarks.frames"], cwd=ROOT, capture_output=True, text=True)
     print(done.stdout.strip() if done.returncode == 0 else "  frame times: not measured, Slicer's libraries are not installed")
     with tempfile.TemporaryDirectory() as out:
-        usage, result = cold_start("--help"), cold_start("detect", str(path), "-o", out, "--device", str(detector.device))
-    python = _python_alone()
+        command = ("-m", "SpineLandmarksLib.shell.main")
+        usage, result = cold_start(*command, "--help"), cold_start(*command, "detect", str(path), "-o", out, "--device", str(detector.device))
+    python = cold_start("-c", "pass")
     print(f"cold start: --help {usage:.2f} s ({usage / python:.1f} x python itself), command to one film's results {result:.2f} s")
     return {"--help / python": usage / python, "recompute / frame of 60 Hz": float(worst) * 60}
-
-
-def _python_alone() -> float:
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "pass"], check=True)
-    return time.perf_counter() - started

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .facing import faces_right, named_ends
 from .film import LabelledFilm, all_sure
-from .unnamed import faces_right, named_ends
 
 _NAME = re.compile(r"(?P<patient>\d+)-[MF]-\d+Y(?P<view>[01])$")
 _PICTURES = (".jpg", ".jpeg", ".png")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from SpineLandmarksLib.core.anatomy import CORNERS, ENDPLATES, LEVELS
+from SpineLandmarksLib.core.anatomy import CORNERS, LEVELS
 
+from .facing import faces_right, named_ends, plates_of, told_by_corners
 from .film import LabelledFilm, all_sure
-from .unnamed import faces_right, named_ends, plates_of
 
 _LABEL = re.compile(r"(?P<level>[TL]\d+|S1)(?:[\s_-]+(?P<corner>[SI][AP]))?$")
 
@@ -79,11 +79,3 @@ def _corners(shapes: list[dict]) -> tuple[dict[str, dict[str, np.ndarray]], bool
         if (level, side) != ("S1", "I"):
             corners.setdefault(level, {}).update(dict(zip((f"{side}A", f"{side}P"), named_ends(plate, right))))
     return corners, right
-
-
-def told_by_corners(corners: dict[str, dict[str, np.ndarray]]) -> bool:
-    """Whether named corners say that the patient faces right."""
-    forwards = [named[a][0] - named[p][0] for named in corners.values() for a, p in ENDPLATES.values() if a in named and p in named]
-    if not forwards:
-        raise ValueError("no plate has both its corners: label both ends of one.")
-    return float(np.median(forwards)) > 0

@@ -15,8 +15,8 @@ from SpineLandmarksLib import films
 from SpineLandmarksLib.core.anatomy import CORNERS, LEVELS
 from SpineLandmarksLib.films.read import is_film_name, stem
 
+from .facing import told_by_corners
 from .film import CONFIDENCE, LabelledFilm
-from .labelme import told_by_corners
 
 _SUFFIX = ".mrk.json"
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from .. import labels
 from .meshes import load
-from .patient import Patient, build, incidence, segments_of
+from .patient import Patient, build, incidence, segments_of, tilt, wedging
 from .population import SEGMENTS, WEDGING, WEDGING_SD
 
 #: name -> (mean, SD) published; see ``population``. Kyphosis: the middle and a quarter of its usual range.
@@ -33,16 +33,13 @@ PUBLISHED = {
 def measured(patient: Patient) -> dict[str, float]:
     """The same of one posed patient, degrees and mm."""
     c, segments = patient.corners, segments_of(patient.corners)
-    slope = float(np.degrees(np.arctan2(*(c["S1"]["SP"] - c["S1"]["SA"])[[2, 1]])))
+    slope = tilt(c["S1"])
     out = {"SS": slope, "LL L1-S1": sum(segments[f"L{n}"] for n in range(1, 6)), "TK T4-T12": -sum(segments[f"T{n}"] for n in range(4, 12))}
     if patient.heads:
         out["PI"] = incidence(c["S1"], np.mean([centre for centre, _ in patient.heads], axis=0))
         out["PT"] = out["PI"] - slope
     out |= {f"segment {level}": segments[level] for level in SEGMENTS}
-    for level in WEDGING:
-        plates = [(c[level][p] - c[level][a])[1:] for a, p in (("SA", "SP"), ("IA", "IP"))]
-        rise = [np.degrees(np.arctan2(plate[1], plate[0])) for plate in plates]
-        out[f"wedge {level}"] = rise[0] - rise[1]
+    out |= {f"wedge {level}": wedging(c[level]) for level in WEDGING}
     if not patient.figures.woman:
         length = lambda a, b: float(np.linalg.norm(c["L5"][a] - c["L5"][b]))
         out |= {"L5 depth, men": length("SA", "SP"), "L5 anterior height, men": length("SA", "IA"), "L5 posterior height, men": length("SP", "IP")}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from SpineLandmarksLib.core.anatomy import LEVELS
+from SpineLandmarksLib.core.anatomy import ENDPLATES, LEVELS
 
 from . import pathology, population
 from .bodies import Frame, Shape
@@ -38,10 +38,16 @@ class Patient:
     sick: Pathology
 
 
-def tilt(corners: dict[str, np.ndarray]) -> float:
-    """Degrees by which a superior plate rises towards the back."""
-    rise = corners["SP"] - corners["SA"]
+def tilt(corners: dict[str, np.ndarray], plate: str = "superior") -> float:
+    """Degrees by which a plate rises towards the back."""
+    anterior, posterior = ENDPLATES[plate]
+    rise = corners[posterior] - corners[anterior]
     return float(np.degrees(np.arctan2(rise[2], rise[1])))
+
+
+def wedging(corners: dict[str, np.ndarray]) -> float:
+    """Degrees between a body's plates, positive when it is higher behind."""
+    return tilt(corners) - tilt(corners, "inferior")
 
 
 def _rotation(axis: int, degrees: float, pivot: np.ndarray) -> np.ndarray:
@@ -125,12 +131,9 @@ def _shape(anatomy: Anatomy, level: str, figures: Figures, ills: Pathology, rng:
     frame = Frame.of(anatomy.corners[level])
     if level == "S1":
         return Shape(frame, dome=ills.dome)
-    own = anatomy.corners[level]
     wedge = 0.0
     if level in figures.wedging:
-        plates = [own[p] - own[a] for a, p in (("SA", "SP"), ("IA", "IP"))]
-        now = np.degrees(np.arctan2(plates[0][2], plates[0][1]) - np.arctan2(plates[1][2], plates[1][1]))
-        wedge = figures.wedging[level] - now
+        wedge = figures.wedging[level] - wedging(anatomy.corners[level])
     grown = []
     for at, plate, place, reach in ills.osteophytes:
         if at == level:

@@ -1,10 +1,10 @@
-"""Labels that say where a vertebra is but not which corner is which."""
+"""Which side a patient faces, and which corner is which, where a format does not say it."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from SpineLandmarksLib.core.anatomy import LEVELS
+from SpineLandmarksLib.core.anatomy import ENDPLATES, LEVELS
 
 #: Degrees: a lordosis (or a sacral slope) below this does not tell the sides apart.
 _CLEAR = 5.0
@@ -30,6 +30,14 @@ def faces_right(plates: dict[tuple[str, str], Plate]) -> bool:
     if abs(told) < _CLEAR:
         raise ValueError("its labels do not say which side the patient faces, and its curve does not tell: leave it out, or use our folder format.")
     return told > 0
+
+
+def told_by_corners(corners: dict[str, dict[str, np.ndarray]]) -> bool:
+    """Whether named corners say that the patient faces right."""
+    forwards = [named[a][0] - named[p][0] for named in corners.values() for a, p in ENDPLATES.values() if a in named and p in named]
+    if not forwards:
+        raise ValueError("no plate has both its corners: label both ends of one.")
+    return float(np.median(forwards)) > 0
 
 
 def named_ends(plate: Plate, facing_right: bool) -> tuple[np.ndarray, np.ndarray]:
