@@ -22,7 +22,7 @@ CANVAS = (256, 448)
 #: Peaks of the presence map below this probability are not even candidates.
 MIN_PRESENCE = 0.08
 
-#: Zoom and centre of the extra looks, as fractions of the canvas, each also mirrored: averaging
+#: Zoom and centre of the looks, as fractions of the canvas, each also mirrored: averaging
 #: them steadies the names.
 LOOKS = ((1.0, (0.5, 0.5)), (1.2, (0.5, 0.55)), (0.88, (0.5, 0.5)))
 
@@ -45,13 +45,12 @@ class Maps:
     facing_right: float
 
 
-def _looks(canvas: tuple[int, int]) -> list[tuple[np.ndarray, bool]]:
-    """Canvas -> view maps, each straight and mirrored."""
+def _looks(canvas: tuple[int, int]) -> list[np.ndarray]:
+    """Canvas -> view maps."""
     looks = []
     for zoom, centre in LOOKS:
         point = np.array(centre) * canvas
-        view = frames.translation(*(np.array(canvas) / 2 - 0.5)) @ np.diag([zoom, zoom, 1]) @ frames.translation(*(0.5 - point))
-        looks += [(view, False), (frames.mirror(canvas[0]) @ view, True)]
+        looks.append(frames.translation(*(np.array(canvas) / 2 - 0.5)) @ np.diag([zoom, zoom, 1]) @ frames.translation(*(0.5 - point)))
     return looks
 
 
@@ -71,21 +70,26 @@ def _back_on_canvas(maps: Tensor, view: np.ndarray) -> tuple[Tensor, Tensor]:
 def evidence(network: LocatorNet, films: Sequence[Pyramid], matrices: Sequence[np.ndarray]) -> list[Maps]:
     """Run all looks at some films as one batch and average each film's; ``matrices`` are film -> canvas."""
     looks = _looks(CANVAS)
-    views = [sample(film, view @ matrix, CANVAS) for film, matrix in zip(films, matrices) for view, _ in looks]
+    views = [sample(film, view @ matrix, CANVAS) for film, matrix in zip(films, matrices) for view in looks]
     values, inside = (torch.stack(parts)[:, None] for parts in zip(*views))
-    out: LocatorOutput = network(network_input(values, inside))
-    return [_averaged(out, looks, first) for first in range(0, len(views), len(looks))]
+    straight = network_input(values, inside)
+    out: LocatorOutput = network(torch.cat([straight, straight.flip(-1)]))
+    # A mirrored look's maps, turned over again, are a straight one's.
+    presence = torch.cat([out.presence[: len(views)], out.presence[len(views) :].flip(-1)]).sigmoid()
+    levels = torch.cat([out.levels[: len(views)], out.levels[len(views) :].flip(-1)]).log_softmax(1)
+    right = torch.cat([out.facing[: len(views)].sigmoid(), 1 - out.facing[len(views) :].sigmoid()])
+    maps, right = torch.cat([presence[:, None], levels], 1).unflatten(0, (2, -1)).mean(0), right.unflatten(0, (2, -1)).mean(0)
+    return [_averaged(maps[i : i + len(looks)], right[i : i + len(looks)], looks) for i in range(0, len(views), len(looks))]
 
 
-def _averaged(out: LocatorOutput, looks: list[tuple[np.ndarray, bool]], first: int) -> Maps:
-    presence, levels, weight, facing = 0.0, 0.0, 0.0, 0.0
-    for i, (view, mirrored) in enumerate(looks, start=first):
-        maps = torch.cat([out.presence[i : i + 1].sigmoid(), out.levels[i].log_softmax(0)])
-        maps, seen = _back_on_canvas(maps, view)
-        presence, levels, weight = presence + maps[0] * seen, levels + maps[1:] * seen, weight + seen
-        facing += float((1 - out.facing[i].sigmoid()) if mirrored else out.facing[i].sigmoid())
-    weight = weight.clamp_min(1)
-    return Maps(presence / weight, levels / weight, facing / len(looks))
+def _averaged(maps: Tensor, right: Tensor, looks: list[np.ndarray]) -> Maps:
+    """One film's maps (looks, 19, h, w) and facing (looks,) on its canvas."""
+    total, weight = 0.0, 0.0
+    for one, view in zip(maps, looks):
+        one, seen = _back_on_canvas(one, view)
+        total, weight = total + one * seen, weight + seen
+    total = total / weight.clamp_min(1)
+    return Maps(total[0], total[1:], float(right.mean()))
 
 
 def candidates(maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from ..films import ANNOTATED
 
 #: Height of the film in the picture; films are shrunk or enlarged to it, never distorted.
 HEIGHT = 1400
-#: Drawn this much larger and then shrunk, for smooth lines.
+#: Lines on the film are drawn this much larger and then shrunk, which smooths them.
 _OVERSAMPLING = 2
 
 _PLATE = (94, 214, 255)
@@ -29,11 +29,16 @@ _PANEL = (18, 20, 24)
 _MAIN = ("LL_L1_S1", "LL_L1_L5", "SS", "LDI", "TLK_T11_L2", "TK_T4_T12")
 _COBB = (255, 130, 170)
 
+#: Brightness: films are shown a little lighter than they are.
+_LIGHTER = [round(255 * (value / 255) ** 0.8) for value in range(256)]
+
 
 def _grey(radiograph: Radiograph, size: tuple[int, int]) -> Image.Image:
     low, high = np.percentile(radiograph.pixels[::4, ::4], (1, 99.5))
-    scaled = np.clip((radiograph.pixels - low) / max(high - low, 1e-6), 0, 1) ** 0.8
-    return Image.fromarray((scaled * 255).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC).convert("RGB")
+    # Shrunk first: everything after it costs less.
+    shown = np.asarray(Image.fromarray(radiograph.pixels).resize(size, Image.Resampling.BICUBIC))
+    scaled = np.clip((shown - low) * (255 / max(high - low, 1e-6)), 0, 255)
+    return Image.fromarray(scaled.astype(np.uint8)).point(_LIGHTER)
 
 
 class _Pen:
@@ -79,12 +84,12 @@ def _draw_construction(pen: _Pen, angle: Construction) -> None:
 
 def _panel(image: Image.Image, left: int, title: str, detection: Detection, radiograph: Radiograph, measured: tuple[Measured, ...]) -> None:
     draw = ImageDraw.Draw(image)
-    x, y, s = left + 24 * _OVERSAMPLING, 24 * _OVERSAMPLING, _OVERSAMPLING
+    x, y = left + 24, 24
 
     def write(text: str, size: int, colour=_TEXT, indent: int = 0) -> None:
         nonlocal y
-        draw.text((x + indent * s, y), text, fill=colour, font=ImageFont.load_default(size * s))
-        y += round(size * 1.45 * s)
+        draw.text((x + indent, y), text, fill=colour, font=ImageFont.load_default(size))
+        y += round(size * 1.45)
 
     write(title if len(title) < 34 else "..." + title[-31:], 22)
     write(f"patient faces {detection.facing}", 16, _MUTED)
@@ -93,7 +98,7 @@ def _panel(image: Image.Image, left: int, title: str, detection: Detection, radi
     for remark in detection.remarks:
         for line in textwrap.wrap(remark, 46):
             write(line, 16, _DOUBT)
-    y += 12 * s
+    y += 12
     for m in measured:
         d = m.definition
         main, segmental = d.id in _MAIN, d.id.startswith("SL_L")
@@ -111,7 +116,7 @@ def _panel(image: Image.Image, left: int, title: str, detection: Detection, radi
         write(f"{label}   {m.value:.1f}{spread}{d.unit_text}{mark}", 20 if main else 16, _TEXT if not mark else _DOUBT)
         if main and d.normal:
             write(f"usual {d.normal[0]:g} to {d.normal[1]:g}{d.unit_text}", 13, _MUTED, 12)
-    y += 12 * s
+    y += 12
     if any(m.status is MeasuredStatus.UNCERTAIN for m in measured):
         write("? and orange: look before you use it", 14, _DOUBT)
     write("SpineLandmarks: not a medical device", 13, _MUTED)
@@ -122,18 +127,18 @@ def annotate(title: str, radiograph: Radiograph, detection: Detection, measured:
     w, h = radiograph.size
     sx, sy = radiograph.spacing or (1.0, 1.0)
     # Films with oblong pixels are shown in their true proportions.
-    size = (max(1, round(HEIGHT * _OVERSAMPLING * (w * sx) / (h * sy))), HEIGHT * _OVERSAMPLING)
+    size = (max(1, round(HEIGHT * (w * sx) / (h * sy))), HEIGHT)
     film = _grey(radiograph, size)
-    pen = _Pen(film, np.array(size) / (w, h))
+    film = film.resize([_OVERSAMPLING * side for side in size], Image.Resampling.NEAREST).convert("RGB")
+    pen = _Pen(film, np.array(film.size) / (w, h))
     for angle in constructions(detection, radiograph.size, measured):
         _draw_construction(pen, angle)
     for level in detection.levels:
         _draw_vertebra(pen, detection, level)
-    panel = 480 * _OVERSAMPLING
-    sheet = Image.new("RGB", (film.width + panel, film.height), _PANEL)
-    sheet.paste(film, (0, 0))
-    _panel(sheet, film.width, title, detection, radiograph, measured)
-    return sheet.reduce(_OVERSAMPLING)
+    sheet = Image.new("RGB", (size[0] + 480, HEIGHT), _PANEL)
+    sheet.paste(film.reduce(_OVERSAMPLING), (0, 0))
+    _panel(sheet, size[0], title, detection, radiograph, measured)
+    return sheet
 
 
 def thumbnail(radiograph: Radiograph, height: int) -> Image.Image:
