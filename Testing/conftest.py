@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from SpineLandmarksLib.core.detection import Corner, CornerStatus, Detection
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_FILM = ROOT / "SpineLandmarks" / "Resources" / "SampleFilm" / "simulated_lateral.png"
+
+# A job in a shell's background ignores Ctrl-C and so do its children, some of which are sent one here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def make_detection(corners, facing="left", status=CornerStatus.OK, **more) -> Detection:
