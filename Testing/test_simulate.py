@@ -245,6 +245,19 @@ def test_a_photographed_film_takes_its_truth_along():
         np.testing.assert_allclose(found, [y, x], atol=0.6)
 
 
+def test_a_frontal_film_shows_the_patient_from_the_front(anatomy):
+    """A body of the box patient is 40 mm wide and 30 deep."""
+    bare = ("sickness", "hardware", "tissue", "processing", "photography")
+    widths = []
+    for frontal in (False, True):
+        film = simulate(anatomy, 3, 1.0, lumbar=True, without=bare, frontal=frontal)
+        across = [np.ptp(bone.vertices[:, 1]) for bone in film.patient.bones if bone.name == "L3"]
+        widths.append(across[0])
+    assert film.facing_right is None and not film.corners and not film.heads
+    assert widths[1] / widths[0] == pytest.approx(40 / 30, rel=0.25)
+    np.testing.assert_array_equal(simulate(anatomy, 3, 1.0, lumbar=True, without=bare, frontal=True).pixels, film.pixels)
+
+
 def test_a_folder_of_films_from_the_shell(folder, tmp_path):
     command = [sys.executable, "-m", "training.simulate", "--count", "3", "--seed", "5", "--pixel", "3", "--device", "cpu", "-o", str(tmp_path / "out")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "SpineLandmarks")}
@@ -255,5 +268,8 @@ def test_a_folder_of_films_from_the_shell(folder, tmp_path):
     with (tmp_path / "out" / "femoral_heads.csv").open() as stream:
         heads = list(csv.DictReader(stream))
     assert len(heads) == 6 and all(3 < float(row["radius"]) < 20 for row in heads)
+    done = subprocess.run([*command[:-1], str(tmp_path / "ap"), "--frontal", "--meshes", str(folder)], cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert {film.facing_right for film in labels.read(tmp_path / "ap")} == {None}
     done = subprocess.run([*command, "--meshes", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 2 and "T1.stl" in done.stderr and "Traceback" not in done.stderr

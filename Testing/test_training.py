@@ -63,6 +63,18 @@ def test_films_of_one_patient_stay_in_one_fold():
         assert {sides[other.name] for other in films if other.patient == film.patient} == {sides[film.name]}
 
 
+def _frontal(name: str, kind: str = "real") -> labels.LabelledFilm:
+    pixels = np.random.default_rng(0).random((80, 60)).astype(np.float32)
+    return labels.LabelledFilm(name, Path(f"{name}.png"), None, {}, {}, kind=kind, pixels=pixels)
+
+
+def test_frontal_films_are_dealt_out_without_moving_a_lateral_one():
+    films = _patients(*[""] * 19)
+    alone, together = labels.folds(films, 3), labels.folds([*films, *(_frontal(f"ap{i}") for i in range(10))], 3)
+    assert [[name for name in part if name[0] == "N"] for part in together] == alone
+    assert sorted(sum(name[:2] == "ap" for name in part) for part in together) == [3, 3, 4]
+
+
 def test_bent_points_follow_the_bent_picture():
     y, x = np.mgrid[:300, :200]
     film = Pyramid(((x - 90) ** 2 + (y - 140) ** 2 < 15**2).astype(np.float32))
@@ -97,6 +109,18 @@ def test_locator_learns_from_real_and_simulated_films_alike(labelled):
     loss.backward()
     assert torch.isfinite(loss)
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+def test_locator_learns_of_frontal_films_only_that_they_face_neither_side(labelled):
+    task = LocateTask(LocateConfig(batch=4, frontal_share=1.0, facing_weight=1.0), [*labelled, _frontal("ap")], [_frontal("made", "simulated")])
+    assert len(task.real) == 1 and [len(some) for some in task.frontal] == [1, 1]
+    model = task.build()
+    torch.nn.init.zeros_(model.facing.weight)
+    torch.nn.init.zeros_(model.facing.bias)
+    loss = task.loss(model.train(), np.random.default_rng(0))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(np.log(2))  # cross-entropy of 0.5 with 0.5
+    assert model.head[-1].weight.grad is None and model.facing.bias.grad is not None
 
 
 def test_evaluation_of_the_truth_is_without_error(labelled):

@@ -65,13 +65,16 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     films = labels.read(*arguments.films)
     parts = labels.folds(films, len(arguments.weights)) if len(arguments.weights) > 1 else [[film.name for film in films]]
     device = choose_device(arguments.device)
-    errors, pairs = [], []
+    errors, pairs, frontal = [], [], []
     for folder, names in zip(arguments.weights, parts):
         networks = weights.load(folder, device)
         detector = Detector(replace(networks, sd_scale=(1.0, 1.0)) if arguments.calibrate else networks, device)
         for film in films:
             if film.name in names:
                 found = detect(detector, film)
+                if film.facing_right is None:
+                    frontal.append(found is None)
+                    continue
                 errors.append(compare(film, found))
                 if found is not None:
                     pairs.append((film.name, found, truth_of(film)))
@@ -82,6 +85,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         print(table.summary(some, arguments.by), end="\n\n")
         if arguments.output:
             _write(some, arguments.output / kind, arguments.by)
+    if frontal:
+        print(f"not lateral: {sum(frontal)}/{len(frontal)} films refused", end="\n\n")
     if arguments.calibrate:
         _calibrate(pairs)
 

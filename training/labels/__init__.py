@@ -47,8 +47,14 @@ def read(*folders: Path) -> list[LabelledFilm]:
 
 
 def folds(films: Sequence[LabelledFilm], count: int, seed: int = 0) -> list[list[str]]:
-    """Film names in ``count`` groups at random; all films of one patient are in one group."""
-    patients = list(dict.fromkeys(film.patient for film in films))
-    order = np.random.default_rng(seed).permutation(len(patients))
-    groups = [{patients[i] for i in order[k::count]} for k in range(count)]
+    """Film names in ``count`` groups at random; all films of one patient are in one group.
+
+    Patients of whom there is no lateral film are dealt out apart, so that they change nobody's group.
+    """
+    lateral = dict.fromkeys(film.patient for film in films if film.facing_right is not None)
+    groups = [set() for _ in range(count)]
+    for patients in (list(lateral), [p for p in dict.fromkeys(film.patient for film in films) if p not in lateral]):
+        order = np.random.default_rng(seed).permutation(len(patients))
+        for k, group in enumerate(groups):
+            group |= {patients[i] for i in order[k::count]}
     return [[film.name for film in films if film.patient in group] for group in groups]

@@ -18,6 +18,7 @@ CONFIDENCE = {"high": 1.0, "medium": 0.6, "low": 0.15}
 class LabelledFilm:
     """Corners in pixels of the file by level and name, and each corner's weight in a loss.
 
+    ``facing_right``: None for a film that is not lateral (AP, PA), which has no corners.
     ``patient``: films of one patient never stand on both sides of a split. ``kind``: "real" or
     "simulated", never judged together. ``groups``: whatever else the films can be told apart by.
     ``pixels``: given ones are used, otherwise the file is read whenever they are asked for.
@@ -25,7 +26,7 @@ class LabelledFilm:
 
     name: str
     path: Path
-    facing_right: bool
+    facing_right: bool | None
     corners: dict[str, dict[str, np.ndarray]]
     weights: dict[str, dict[str, float]]
     levels_certain: bool = True

@@ -12,6 +12,9 @@ from SpineLandmarksLib.core.anatomy import CORNERS, LEVELS
 
 from .film import CONFIDENCE, LabelledFilm
 
+#: What ``anterior`` may say: the side that the patient faces, neither on a film that is not lateral.
+_SIDES = {"left": False, "right": True, "neither": None}
+
 #: Columns of ``films.csv`` with a meaning of their own; any other one is a group.
 _KNOWN = ("film", "file", "anterior", "levels_certain", "patient", "kind")
 
@@ -23,8 +26,8 @@ def is_folder(folder: Path) -> bool:
 def read_folder(folder: Path) -> list[LabelledFilm]:
     """Every film that ``films.csv`` names, in its order.
 
-    Columns used: film, file, anterior (left or right), levels_certain (yes or no), patient and kind
-    (real, simulated; these three may be missing) in ``films.csv``; film, level, corner, x, y, confidence
+    Columns used: film, file, anterior (left, right; neither: not a lateral film), levels_certain (yes or
+    no), patient and kind (real, simulated; these three may be missing) in ``films.csv``; film, level, corner, x, y, confidence
     (high, medium, low) in ``corners.csv``, where rows with on_film "no" (simulated films) are passed over.
     Raises ValueError, naming the row, for an unknown level, corner or side, FileNotFoundError for a
     missing table or picture.
@@ -43,15 +46,15 @@ def read_folder(folder: Path) -> list[LabelledFilm]:
     labelled = []
     with (folder / "films.csv").open(newline="", encoding="utf-8-sig") as stream:
         for number, row in enumerate(csv.DictReader(stream), start=2):
-            if row["anterior"] not in ("left", "right"):
-                raise ValueError(f"films.csv, line {number}: anterior is {row['anterior']!r}, not left or right")
+            if row["anterior"] not in _SIDES:
+                raise ValueError(f"films.csv, line {number}: anterior is {row['anterior']!r}, not one of {', '.join(_SIDES)}")
             path = folder / row["file"]
             if not path.is_file():
                 raise FileNotFoundError(f"films.csv, line {number}: there is no {path}")
             labelled.append(LabelledFilm(
                 name=row["film"],
                 path=path,
-                facing_right=row["anterior"] == "right",
+                facing_right=_SIDES[row["anterior"]],
                 corners={k: dict(v) for k, v in corners[row["film"]].items()},
                 weights={k: dict(v) for k, v in weights[row["film"]].items()},
                 levels_certain=row.get("levels_certain") != "no",

@@ -28,8 +28,9 @@ def rows(name: str, film: SimulatedFilm) -> dict[str, list[tuple]]:
     h, w = film.pixels.shape
     on_film = lambda p: "yes" if -0.5 <= p[0] <= w - 0.5 and -0.5 <= p[1] <= h - 0.5 else "no"
     certain = "yes" if film.levels_certain else "no"
+    side = {True: "right", False: "left", None: "neither"}[film.facing_right]
     return {
-        "films": [(name, f"{name}.png", "right" if film.facing_right else "left", "simulated", certain, "simulated", film.pixel)],
+        "films": [(name, f"{name}.png", side, "simulated", certain, "simulated", film.pixel)],
         "corners": [
             (name, level, corner, f"{p[0]:.2f}", f"{p[1]:.2f}", "high", on_film(p)) for level, named in film.corners.items() for corner, p in named.items()
         ],
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--pixel", type=float, default=0.7, help="detector pitch in mm")
     parser.add_argument("--lumbar", action="store_true", help="lumbar fields of view only (default: any)")
     parser.add_argument("--facing", choices=("left", "right"), help="side the patient faces (default: either)")
+    parser.add_argument("--frontal", action="store_true", help="AP and PA films, which step 1a must not take for lateral ones")
     parser.add_argument("--without", nargs="+", default=[], choices=INGREDIENTS, help="leave these out")
     parser.add_argument("--batch", type=int, help="films whose projections are made together (default: 1, on a GPU 16)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
@@ -67,7 +69,7 @@ def main() -> None:
     last = arguments.seed + arguments.count
     for first in range(arguments.seed, last, batch):
         seeds = range(first, min(first + batch, last))
-        films = simulate_many(anatomy, seeds, arguments.pixel, arguments.lumbar or None, facing, device, tuple(arguments.without))
+        films = simulate_many(anatomy, seeds, arguments.pixel, arguments.lumbar or None, facing, device, tuple(arguments.without), arguments.frontal)
         for seed, film in zip(seeds, films):
             name = f"S{seed:06d}"
             Image.fromarray((film.pixels * 255).astype(np.uint8)).save(arguments.output / f"{name}.png")

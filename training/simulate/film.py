@@ -24,13 +24,13 @@ INGREDIENTS = ("sickness", "hardware", "tissue", "processing", "photography")
 class SimulatedFilm:
     """Pixels (height, width) 0 to 1. Corners and rims in pixels by level and name, and femoral heads as
     circles (centre (2,), radius in pixels), on the film or not. ``levels_certain``: whether ribs and
-    sacrum agree about the names."""
+    sacrum agree about the names. A frontal film (AP, PA) faces neither side (None) and has no corners."""
 
     pixels: np.ndarray
     corners: dict[str, dict[str, np.ndarray]]
     rims: dict[str, dict[str, np.ndarray]]
     heads: tuple[tuple[np.ndarray, float], ...]
-    facing_right: bool
+    facing_right: bool | None
     levels_certain: bool
     pixel: float  # mm on the detector
     patient: Patient
@@ -44,30 +44,31 @@ def simulate(anatomy: Anatomy, seed: int, pixel: float = 0.7, **more) -> Simulat
 
 def simulate_many(
     anatomy: Anatomy, seeds: Sequence[int], pixel: float = 0.7, lumbar: bool | None = None, facing_right: bool | None = None,
-    device: str = "cpu", without: tuple[str, ...] = (),
+    device: str = "cpu", without: tuple[str, ...] = (), frontal: bool = False,
 ) -> list[SimulatedFilm]:
     """Render a film for each seed, their projections as one batch; the same seed gives the same film on
     the same kind of device (in another batch but for rounding).
 
     ``pixel`` is the detector's pitch in mm. ``lumbar`` chooses a lumbar field of view (True) or
     one up to the whole spine (False), ``facing_right`` the side; None draws them. ``without``: which of
-    ``INGREDIENTS`` to leave out.
+    ``INGREDIENTS`` to leave out. ``frontal``: AP and PA films instead of lateral ones.
     """
-    plans = [_planned(anatomy, seed, pixel, lumbar, facing_right, device, without) for seed in seeds]
+    plans = [_planned(anatomy, seed, pixel, lumbar, facing_right, device, without, frontal) for seed in seeds]
     paths = path_lengths([(plan.surfaces, plan.beam) for plan in plans], LAYERS, device)
     return [_rendered(plan, *path, without) for plan, path in zip(plans, paths)]
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """A film before it is taken."""
+    """A film before it is taken; ``mirrored``: the picture is to be turned over."""
 
     seed: int
     patient: Patient
     surfaces: list[Surface]
     beam: Beam
     grid: tissue.Grid
-    facing_right: bool
+    mirrored: bool
+    frontal: bool
 
 
 def _draws(seed: int, part: int) -> np.random.Generator:
@@ -75,18 +76,21 @@ def _draws(seed: int, part: int) -> np.random.Generator:
     return np.random.default_rng([seed, part])
 
 
-def _planned(anatomy: Anatomy, seed: int, pixel: float, lumbar, facing_right, device: str, without: tuple[str, ...]) -> _Plan:
+def _planned(anatomy: Anatomy, seed: int, pixel: float, lumbar, facing_right, device: str, without: tuple[str, ...], frontal: bool) -> _Plan:
     body = _draws(seed, 1)
     patient = build(anatomy, body, sick="sickness" not in without, hardware="hardware" not in without)
-    beam, grid, facing_right = _setup(patient, pixel, lumbar, facing_right, _draws(seed, 0), device)
+    if frontal:
+        turn = _draws(seed, 6)
+        patient = patient.turned(turn.choice([90, 270]) + turn.normal(0, 8))
+    beam, grid, mirrored = _setup(patient, pixel, lumbar, facing_right, _draws(seed, 0), device)
     bones = [Surface(b.vertices, b.faces, THIN_BONE if _is_thin(b.name) else BONE) for b in patient.bones]
-    return _Plan(seed, patient, [*bones, *hardware.surfaces(patient, body, METAL)], beam, grid, facing_right)
+    return _Plan(seed, patient, [*bones, *hardware.surfaces(patient, body, METAL)], beam, grid, mirrored, frontal)
 
 
 def _rendered(plan: _Plan, thickness: torch.Tensor, crossings: torch.Tensor, without: tuple[str, ...]) -> SimulatedFilm:
     patient, beam, device = plan.patient, plan.beam, str(thickness.device)
     soft, beam_rng, detector, finishing = (_draws(plan.seed, part) for part in (2, 3, 4, 5))
-    water = _water(patient, plan.grid, soft, "tissue" not in without)
+    water = _water(patient, plan.grid, soft, "tissue" not in without, plan.frontal)
     h, w = shape = tuple(water.shape)
     # The anode's heel: the beam is weaker towards one end of the tube.
     heel = 1 + beam_rng.normal(0, 0.12) * torch.linspace(-1, 1, h, device=device)[:, None].expand(shape)
@@ -97,7 +101,7 @@ def _rendered(plan: _Plan, thickness: torch.Tensor, crossings: torch.Tensor, wit
         opened = finish.collimator(shape, detector, device)
         picture = finish.processed(counts, opened, beam.pixel, detector) * opened
     picture, move = picture.cpu().numpy(), np.eye(3)
-    if plan.facing_right:
+    if plan.mirrored:
         picture, move = np.ascontiguousarray(picture[:, ::-1]), np.array([[-1, 0, w - 1], [0, 1, 0], [0, 0, 1.0]])
     if "photography" not in without:
         picture = finish.marked(picture, finishing)
@@ -105,12 +109,14 @@ def _rendered(plan: _Plan, thickness: torch.Tensor, crossings: torch.Tensor, wit
             picture, perspective = finish.photographed(picture, finishing)
             move = perspective @ move
     seen = lambda points: finish.through(move, beam.project(points))
+    if plan.frontal:
+        return SimulatedFilm(np.ascontiguousarray(picture, np.float32), {}, {}, (), None, False, beam.pixel, patient)
     return SimulatedFilm(
         np.ascontiguousarray(picture, np.float32),
         {level: {k: seen(p[None])[0] for k, p in named.items()} for level, named in patient.corners.items()},
         {level: {k: seen(rim) for k, rim in plates.items()} for level, plates in patient.rims.items()},
         tuple(_circle(centre, radius, seen) for centre, radius in patient.heads),
-        plan.facing_right, patient.sick.ribs == 0, beam.pixel, patient,
+        plan.mirrored, patient.sick.ribs == 0, beam.pixel, patient,
     )
 
 
@@ -157,8 +163,8 @@ def _setup(patient: Patient, pixel: float, lumbar, facing_right, rng: np.random.
     return Beam(source, detector, pixel, size, origin), tissue.Grid.of(y, z, wall, device), facing_right
 
 
-def _water(patient: Patient, grid: tissue.Grid, rng: np.random.Generator, details: bool) -> torch.Tensor:
-    water = tissue.trunk(grid, rng, patient.figures.woman)
+def _water(patient: Patient, grid: tissue.Grid, rng: np.random.Generator, details: bool, frontal: bool) -> torch.Tensor:
+    water = tissue.trunk(grid, rng, patient.figures.woman, frontal)
     if details:
         ends = []
         for bone in patient.bones:

@@ -37,6 +37,15 @@ class Patient:
     figures: Figures
     sick: Pathology
 
+    def turned(self, degrees: float) -> Patient:
+        """The same patient turned about the vertical through the sacrum."""
+        turn = _rotation(2, degrees, self.corners["S1"]["SP"])
+        each = lambda levels: {level: {k: _apply(turn, p) for k, p in named.items()} for level, named in levels.items()}
+        return replace(
+            self, bones=tuple(replace(bone, vertices=_apply(turn, bone.vertices)) for bone in self.bones),
+            corners=each(self.corners), rims=each(self.rims), heads=tuple((_apply(turn, centre), radius) for centre, radius in self.heads),
+        )
+
 
 def tilt(corners: dict[str, np.ndarray], plate: str = "superior") -> float:
     """Degrees by which a plate rises towards the back."""

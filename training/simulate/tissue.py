@@ -35,16 +35,19 @@ def smooth_field(rng: np.random.Generator, shape: tuple[int, int], cells: int, d
     return field / field.std().clamp_min(1e-6)
 
 
-def trunk(grid: Grid, rng: np.random.Generator, woman: bool) -> Tensor:
-    """Soft tissue of the trunk with lungs, gas and breasts, (h, w)."""
+def trunk(grid: Grid, rng: np.random.Generator, woman: bool, frontal: bool = False) -> Tensor:
+    """Soft tissue of the trunk with lungs, gas and breasts, (h, w); ``frontal``: seen from the front, where
+    the spine stands in its middle, with gas on both sides."""
     y, z, wall = grid.y[None], grid.z[:, None], grid.wall[:, None]
     belly = rng.uniform(150, 290)
     front = wall - belly + rng.normal(0, 12) * torch.sin(z / 90 + rng.uniform(0, 6))
     back = wall + rng.uniform(50, 110)
+    if frontal:
+        front, back = wall - belly * 0.7, wall + belly * 0.7
     middle, half = (front + back) / 2, (back - front) / 2
     across = (y - middle) / half
     inside = (1 - across**2).clamp_min(0)
-    width = rng.uniform(250, 360) * (1 + 0.15 * ((950 - z) / 120).clamp(-1, 1))
+    width = rng.uniform(250, 360) * (0.65 if frontal else 1.0) * (1 + 0.15 * ((950 - z) / 120).clamp(-1, 1))
     tissue = width * inside.sqrt()
     # Lungs: above a dome that is highest in front of the spine.
     dome = rng.uniform(1060, 1150) - 45 * across**2
@@ -52,19 +55,19 @@ def trunk(grid: Grid, rng: np.random.Generator, woman: bool) -> Tensor:
     tissue = tissue * (1 - rng.uniform(0.1, 0.5) * lung)
     tissue = tissue + 0.03 * tissue.mean() * smooth_field(rng, tuple(tissue.shape), 10, str(tissue.device))
     for _ in range(rng.integers(0, 14)):  # bowel gas in front of the lumbar spine
-        cy, cz = float(grid.wall.mean()) + rng.uniform(-190, -10), rng.uniform(850, 1090)
+        cy, cz = float(grid.wall.mean()) + rng.uniform(-190, -10) + 100 * frontal, rng.uniform(850, 1090)
         ry, rz = rng.uniform(6, 26, 2)
         blob = torch.exp(-((((y - cy) / ry) ** 2 + ((z - cz) / rz) ** 2) ** rng.uniform(1, 3)))
         tissue = tissue - rng.uniform(8, 40) * blob
     if rng.random() < 0.6:  # stool: gas in many small bubbles, in front of the lower spine
-        cy, cz = float(grid.wall.mean()) + rng.uniform(-130, -50), rng.uniform(860, 1040)
+        cy, cz = float(grid.wall.mean()) + rng.uniform(-130, -50) + 90 * frontal, rng.uniform(860, 1040)
         ry, rz = rng.uniform(25, 80), rng.uniform(40, 120)
         height_mm = float(z.max() - z.min())
         bubbles = smooth_field(rng, tuple(tissue.shape), int(np.clip(height_mm / rng.uniform(6, 16), 8, 120)), str(tissue.device))
         envelope = (1.2 - ((y - cy) / ry) ** 2 - ((z - cz) / rz) ** 2).clamp(0, 1)
         tissue = tissue - rng.uniform(8, 30) * envelope * bubbles.clamp(0, 2.5)
     tissue = tissue.clamp_min(0) * (inside > 0)
-    if woman and rng.random() < 0.8:
+    if woman and not frontal and rng.random() < 0.8:
         cz, reach, size = rng.uniform(1150, 1230), rng.uniform(20, 70), rng.uniform(40, 75)
         breast = 1 - ((y - front + reach / 2) / (reach + 25)) ** 2 - ((z - cz) / size) ** 2
         tissue = tissue + rng.uniform(80, 200) * breast.clamp_min(0).sqrt()

@@ -32,6 +32,7 @@ class LocateConfig:
     name_weight: float = 1.0
     facing_weight: float = 0.2
     simulated_share: float = 0.4  # of the canvases, when there are simulated films
+    frontal_share: float = 0.12  # of the canvases, when there are films that are not lateral
 
 
 @dataclass
@@ -64,17 +65,21 @@ class LocateTask:
         self.config, self.device = config, device
         # Fewer labelled vertebrae are no column.
         real, made = ([film for film in some if len(film.levels) > 2] for some in (films, simulated))
-        self.films = [*real, *made]
-        self.columns = [_column_of(film) for film in self.films]
+        frontal = [film for film in (*films, *simulated) if film.facing_right is None]
+        self.columns = [_column_of(film) for film in (*real, *made)]
+        self.films = [*real, *made, *frontal]
         self.shelf = Shelf(self.films, device)
-        self.real, self.simulated = range(len(real)), range(len(real), len(self.films))
+        self.real, self.simulated = range(len(real)), range(len(real), len(self.columns))
+        # Real ones are few: as often as simulated ones.
+        kinds = [[i for i in range(len(self.columns), len(self.films)) if self.films[i].kind == kind] for kind in ("real", "simulated")]
+        self.frontal = [some for some in kinds if some]
 
     @staticmethod
     def build() -> LocatorNet:
         return LocatorNet()
 
-    def _view(self, size: tuple[int, int], col: _Column, rng: np.random.Generator) -> np.ndarray:
-        """A random film -> canvas map: nearly the whole film, or a closer look at a part of it."""
+    def _view(self, size: tuple[int, int], places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A random film -> canvas map: nearly the whole film, or a closer look at one of some places (n, 2)."""
         matrix = frames.letterbox(size, CANVAS)
         whole = rng.random() < self.config.whole_film
         linear = np.eye(3)
@@ -83,17 +88,30 @@ class LocateTask:
         if whole:
             target = middle + rng.normal(0, 0.03, 2) * CANVAS
             return frames.translation(*target) @ linear @ frames.translation(*-middle) @ matrix
-        focus = frames.apply(matrix, col.centres[rng.integers(len(col.centres))])
+        focus = frames.apply(matrix, places[rng.integers(len(places))])
         linear[:2, :2] *= np.exp(rng.uniform(np.log(0.75), np.log(2.0)))
         target = rng.uniform([0.2, 0.1], [0.8, 0.9]) * CANVAS
         return frames.translation(*target) @ linear @ frames.translation(*-focus) @ matrix
 
+    def _frontal_canvas(self, rng: np.random.Generator):
+        """A film that faces neither side: nothing else is learnt from it."""
+        some = self.frontal[rng.integers(len(self.frontal))]
+        index = some[rng.integers(len(some))]
+        pyramid = self.shelf[index]
+        middle = np.array(pyramid.size) / 2
+        picture, inside = sample(pyramid, self._view(pyramid.size, middle + rng.normal(0, 0.15, (1, 2)) * pyramid.size, rng), CANVAS)
+        if rng.random() < 0.5:
+            picture, inside = picture.flip(-1), inside.flip(-1)
+        return dict(picture=picture, inside=inside, points=np.zeros((0, 2)), right=0.5)
+
     def _canvas(self, rng: np.random.Generator):
+        if self.frontal and rng.random() < self.config.frontal_share:
+            return self._frontal_canvas(rng)
         some = self.simulated if self.simulated and rng.random() < self.config.simulated_share else self.real
         index = some[rng.integers(len(some))]
         film, pyramid, col = self.films[index], self.shelf[index], self.columns[index]
         for _ in range(20):
-            matrix = self._view(pyramid.size, col, rng)
+            matrix = self._view(pyramid.size, col.centres, rng)
             mirrored = rng.random() < 0.5
             if mirrored:
                 matrix = frames.mirror(CANVAS[0]) @ matrix
@@ -106,7 +124,7 @@ class LocateTask:
         away = augment.unbend(frames.apply(matrix, col.unlabelled), bend)
         return dict(
             picture=picture, inside=inside, points=points[shown], indices=col.indices[shown], away=away,
-            gap=col.gap * frames.scale_of(matrix), right=film.facing_right != mirrored,
+            gap=col.gap * frames.scale_of(matrix), right=float(film.facing_right != mirrored),
             named=1.0 if film.levels_certain else 0.3,
         )
 
@@ -117,11 +135,13 @@ class LocateTask:
         inside = torch.stack([v["inside"] for v in canvases])[:, None]
         out = model(network_input(augment.photometric(pictures, inside, rng), inside))
         h, w = out.presence.shape[-2:]
-        right = torch.tensor([float(v["right"]) for v in canvases], device=self.device)
+        right = torch.tensor([v["right"] for v in canvases], device=self.device)
         loss = c.facing_weight * F.binary_cross_entropy_with_logits(out.facing, right)
         presence = naming = place = 0.0
         weight = 0.0
         for i, v in enumerate(canvases):
+            if not len(v["points"]):
+                continue
             cells = torch.as_tensor((v["points"] + 0.5) / STRIDE - 0.5, dtype=torch.float32, device=self.device)
             presence = presence + _presence_loss(out.presence[i], cells, v["gap"] / STRIDE, v["away"]) / len(cells)
             # Names are read anywhere within the body, not only at its exact centre.
@@ -137,7 +157,7 @@ class LocateTask:
             js = dsnt.js_divergence(heat, dsnt.gaussian(cells, (w, h), c.sigma))
             place = place + v["named"] * (distance + js).sum()
             weight += v["named"] * len(cells)
-        return loss + presence / c.batch + (c.name_weight * naming + c.dsnt_weight * place) / weight
+        return loss + presence / c.batch + (c.name_weight * naming + c.dsnt_weight * place) / max(weight, 1.0)
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
