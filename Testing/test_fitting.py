@@ -141,6 +141,15 @@ def test_two_processes_train_as_one_with_both_their_batches(labelled, tmp_path):
     assert apart(two, one) < 0.2 * apart(two, other), (apart(two, one), apart(two, other))
 
 
+def test_a_configuration_can_be_changed_for_one_run():
+    told = config.load("refine", changes=["fit.steps=7", "network.batch=3", 'network.simulated_levels=["S1"]'])
+    assert told.schedule.steps == 7 and told.network.batch == 3 and told.network.simulated_levels == ["S1"]
+    assert told.network.crop_size == config.load("refine").network.crop_size
+    for wrong in ("steps", "fit.steps", "fit.steps=", "task.steps=3"):
+        with pytest.raises(ValueError, match="SECTION.KEY=VALUE|not TOML"):
+            config.load("refine", changes=[wrong])
+
+
 def test_a_configuration_says_what_it_does_not_know(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(TOML.replace("batch = 2", "batches = 2"))

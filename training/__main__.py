@@ -31,9 +31,7 @@ def _fold(text: str) -> tuple[int, int]:
 
 def _train(arguments: argparse.Namespace) -> None:
     rank = this_rank(arguments.device)
-    settings = config.load(arguments.network, arguments.config)
-    changes = {"steps": arguments.steps, "learning_rate": arguments.learning_rate}
-    schedule = replace(settings.schedule, **{key: value for key, value in changes.items() if value is not None})
+    settings = config.load(arguments.network, arguments.config, arguments.set)
     films = labels.read(*arguments.films)
     held_out = []
     if arguments.fold:
@@ -47,7 +45,7 @@ def _train(arguments: argparse.Namespace) -> None:
     # Only the first process validates.
     validation = settings.task(settings.network, held_out, device=rank.device) if held_out and rank.first else None
     task = settings.task(settings.network, films, simulated, rank.device)
-    fit(task, schedule, arguments.output, validation, arguments.seed, arguments.minutes, arguments.initial, rank)
+    fit(task, settings.schedule, arguments.output, validation, arguments.seed, arguments.minutes, arguments.initial, rank)
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -128,8 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--fold", type=_fold, metavar="K/N", help="hold out fold K (from 0) of N for validation; patients stay whole")
     command.add_argument("--validation", **labelled, help="labelled films to validate on, instead of a fold")
     command.add_argument("--initial", type=Path, metavar="WEIGHTS", help="start from this file instead of ImageNet features")
-    command.add_argument("--steps", type=int, help="instead of the configured number")
-    command.add_argument("--learning-rate", type=float, help="instead of the configured one")
+    command.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="change the configuration: fit.steps=300 network.batch=8")
     command.add_argument("--simulated", **labelled, help="simulated films to mix in")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--minutes", type=float, default=math.inf, help="stop after this time; run again to go on")

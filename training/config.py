@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from .tasks.locate import LocateConfig, LocateTask
 FOLDER = Path(__file__).parent / "configs"
 NETWORKS = ("locate", "corners", "refine")
 
+_SECTIONS = ("network", "fit")
 _KINDS = {"locate": (LocateTask, LocateConfig), "corners": (CornerTask, CornerConfig)}
 
 
@@ -26,11 +28,20 @@ class Config:
     schedule: FitConfig
 
 
-def load(network: str, path: Path | None = None) -> Config:
-    """The configuration of a network; raises ValueError, naming the key, for one that does not exist."""
+def load(network: str, path: Path | None = None, changes: Sequence[str] = ()) -> Config:
+    """The configuration of a network, with some values changed ("fit.steps=300"); raises ValueError,
+    naming the key, for one that does not exist."""
     path = path or FOLDER / f"{network}.toml"
     with path.open("rb") as stream:
         told = tomllib.load(stream)
+    for change in changes:
+        section, _, setting = change.partition(".")
+        if section not in _SECTIONS or "=" not in setting:
+            raise ValueError(f"{change!r} is not SECTION.KEY=VALUE with SECTION one of {', '.join(_SECTIONS)}")
+        try:
+            told.setdefault(section, {}).update(tomllib.loads(setting))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{change!r}: the value is not TOML ({error})") from None
     try:
         task, network_config = _KINDS[told["task"]]
     except KeyError:

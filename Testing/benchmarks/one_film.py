@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from SpineLandmarksLib import films
 from SpineLandmarksLib.core.measurements import measure
@@ -26,14 +28,14 @@ def stages(detector: Detector, path: Path) -> dict[str, float]:
     film = films.read(path)
     found = detector.detect(film)
     measured = tuple(measure(found))
-    canvas, crops, refined = inputs(detector, len(found.levels))
+    canvas, crops, refined = inputs(detector, found.levels)
     with torch.inference_mode():
         times = {
             "read": seconds(lambda: films.read(path)),
             "prepare": seconds(lambda: Pyramid(film.pixels, device), device),
             "1a network": seconds(lambda: nets.locator(canvas), device),
             "1b network": seconds(lambda: nets.corners(crops), device),
-            "2 network": sum(seconds(lambda n=n: nets.refiner(torch.cat([refined] * len(n))), device) for n in REFINEMENTS),
+            "2 network": sum(seconds(lambda x=x: nets.refiner(x), device) for x in refined),
             "detect": seconds(lambda: detector.detect(film), device),
             "measure": seconds(lambda: measure(checked(found))),
             "draw": seconds(lambda: picture.annotate("film", film, found, measured)),
@@ -42,15 +44,17 @@ def stages(detector: Detector, path: Path) -> dict[str, float]:
     return times
 
 
-def inputs(detector: Detector, vertebrae: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Random inputs of the three networks, of the sizes that one film has."""
+def inputs(detector: Detector, levels: Sequence[str]) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Random inputs of the three networks, of the sizes that a film with these levels has; one for each read of step 2."""
     nets = detector.networks
 
-    def random(n: int, width: int, height: int) -> torch.Tensor:
+    def random(n: int, width: int, height: int) -> Tensor:
         return torch.randn(n, 3, height, width, device=detector.device).to(memory_format=torch.channels_last)
 
     corners, refiner = nets.corners_crop.size, nets.refiner_crop.size
-    return random(2 * len(LOOKS), *CANVAS), random(vertebrae, corners, corners), random(vertebrae, refiner, refiner)
+    counts = [sum(level in due for level in levels) * len(nudges) for due, nudges in REFINEMENTS]
+    refined = [random(n, refiner, refiner) for n in counts if n]
+    return random(2 * len(LOOKS), *CANVAS), random(len(levels), corners, corners), refined
 
 
 def report(detector: Detector, path: Path) -> dict[str, float]:
@@ -58,9 +62,9 @@ def report(detector: Detector, path: Path) -> dict[str, float]:
     device = str(detector.device)
     top, wide = peak(device), bandwidth(device)
     times = stages(detector, path)
-    canvas, crops, refined = inputs(detector, len(detector.detect(films.read(path)).levels))
+    canvas, crops, refined = inputs(detector, detector.detect(films.read(path)).levels)
     bounds = [roofline(LocatorNet().eval().to(device), canvas, top, wide), roofline(CornerNet().eval().to(device), crops, top, wide)]
-    bounds += [roofline(CornerNet().eval().to(device), torch.cat([refined] * len(nudges)), top, wide) for nudges in REFINEMENTS]
+    bounds += [roofline(CornerNet().eval().to(device), x, top, wide) for x in refined]
     operations, least = (sum(values) for values in zip(*bounds))
     networks = sum(times[k] for k in _NETWORKS)
     print(f"\n{path.name}, {device}, {torch.get_num_threads()} thread(s): peak {top / 1e9:.0f} GFLOP/s, copies {wide / 1e9:.1f} GB/s")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..core import column
-from ..core.anatomy import CORNERS, corners_of
+from ..core.anatomy import CORNERS, LEVELS, corners_of
 from ..core.column import Pose
 from ..core.detection import Corner, CornerStatus, Detection
 from ..core.radiograph import Radiograph
@@ -42,10 +42,10 @@ TURNING_MARGIN = 2.0
 #: films, 0.069 to 0.12 on AP films (which the facing above betrays as well).
 MAX_MEDIAN_SPREAD = 0.075
 
-#: The reads of step 2, each on crops cut by the corners of the one before: the second tames the tails of
-#: S1 and L5, whose plates lie far from square to the column, and its average over three crops steadies
-#: all (see RESULTS.md).
-REFINEMENTS = (ONE, THREE)
+#: The reads of step 2: which levels, on which crops, each cut by the corners of the read before. The plate
+#: of S1 lies far from square to the column that step 1b's crop was cut along, so it is read once more; the
+#: average over three crops steadies all (see RESULTS.md).
+REFINEMENTS = ((("S1",), ONE), (LEVELS, THREE))
 
 
 Progress = Callable[[str, float], None]
@@ -134,12 +134,17 @@ class Detector:
     def _read(self, sites: Sequence[Site], progress: Progress = _silent) -> list[tuple[str, dict[str, Corner], list[float]]]:
         """Steps 1b and 2 from rough poses: level, corners, and each corner's raw spread over its body's width."""
         nets = self.networks
-        steps = [("find corners", nets.corners, nets.corners_crop, ONE)]
-        steps += [("refine corners", nets.refiner, nets.refiner_crop, nudges) for nudges in REFINEMENTS]
-        for number, (step, network, shape, nudges) in enumerate(steps):
+        steps = [("find corners", nets.corners, nets.corners_crop, (LEVELS, ONE))]
+        steps += [("refine corners", nets.refiner, nets.refiner_crop, refinement) for refinement in REFINEMENTS]
+        sites = list(sites)
+        points, covariances = np.zeros((len(sites), len(CORNERS), 2)), np.zeros((len(sites), len(CORNERS), 2, 2))
+        for number, (step, network, shape, (levels, nudges)) in enumerate(steps):
             progress(step, number / len(steps))
-            points, covariances = read_corners(network, shape, sites, nudges)
-            sites = [replace(site, pose=column.pose_from_corners(dict(zip(CORNERS, p)), site.level)) for site, p in zip(sites, points)]
+            due = [i for i, site in enumerate(sites) if site.level in levels]
+            if due:
+                points[due], covariances[due] = read_corners(network, shape, [sites[i] for i in due], nudges)
+            for i in due:
+                sites[i] = replace(sites[i], pose=column.pose_from_corners(dict(zip(CORNERS, points[i])), sites[i].level))
         read = []
         for site, p, c in zip(sites, points, covariances):
             scale = nets.sd_scale[site.level == "S1"]

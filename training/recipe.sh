@@ -1,0 +1,48 @@
+#!/bin/sh
+# The recipe of the shipped weights, from films to a folder of weights.
+#   training/recipe.sh MESHES OUT FOLD FILMS...
+# MESHES: bone meshes for the simulator. FOLD: K/N leaves one of N groups of patients out, "all" none.
+# FILMS: folders of labelled films, also of films that are not lateral (anterior: neither).
+# Runs that are there already go on, or are skipped when done; simulated films and what was learnt from
+# them alone serve all folds. Two hours on two cores for one fold.
+set -eu
+meshes=$1 out=$2 fold=$3
+shift 3
+films=$*
+name=$(echo "$fold" | tr / _)
+if [ "$fold" = all ]; then set --; else set -- --fold "$fold"; fi
+
+simulate() { # NAME ARGS...: a folder of simulated films
+    folder=$out/$1
+    shift
+    [ -e "$folder/done" ] || python -m training.simulate "$@" --meshes "$meshes" -o "$folder"
+    touch "$folder/done"
+}
+train() { python -m training train "$@"; }
+
+simulate any --count 300 --seed 50000 --pixel 0.9
+simulate lumbar --count 200 --seed 60000 --pixel 0.9 --lumbar
+simulate more --count 400 --seed 100000 --pixel 0.9 --lumbar
+simulate fine --count 160 --seed 80000 --pixel 0.5 --lumbar
+simulate frontal --count 70 --seed 70000 --pixel 0.9 --frontal
+simulate sacra --count 150 --seed 30000 --pixel 0.9 --lumbar
+first="$out/any $out/lumbar $out/frontal"
+
+# shellcheck disable=SC2086  # lists of folders, here and below
+{
+    # Step 1a: simulated films, then both kinds with many close looks, then mostly whole films.
+    train locate -f $first --set fit.steps=250 --seed 3 -o "$out/locate_simulated"
+    train locate -f $films --simulated $first --initial "$out/locate_simulated/weights.safetensors" --seed 5 \
+        --set fit.steps=400 fit.learning_rate=1e-3 network.whole_film=0.35 network.simulated_share=0.4 network.frontal_share=0.12 \
+        -o "$out/locate_first_$name" "$@"
+    train locate -f $films --simulated $first "$out/more" "$out/fine" --initial "$out/locate_first_$name/weights.safetensors" --seed 7 \
+        -o "$out/locate_$name" "$@"
+    # Steps 1b and 2: real films, then for a while also simulated L5 and S1.
+    for net in corners refine; do
+        train "$net" -f $films -o "$out/${net}_real_$name" "$@"
+        train "$net" -f $films --simulated "$out/sacra" --initial "$out/${net}_real_$name/weights.safetensors" --seed 1 \
+            --set fit.steps=300 fit.learning_rate=4e-4 -o "$out/${net}_$name" "$@"
+    done
+}
+python -m training export --locate "$out/locate_$name" --corners "$out/corners_$name" --refine "$out/refine_$name" \
+    -o "$out/weights_$name" --version "0.0-$name" --data "$films, fold $fold"
