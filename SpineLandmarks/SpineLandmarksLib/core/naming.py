@@ -37,6 +37,10 @@ _NEUTRAL_PRESENCE = 0.15
 #: rename a whole column.
 _NEUTRAL_NAME, _LEAST_NAME = 0.1, 0.01
 
+#: What a body's name counts: bodies look alike, so neighbours that are named wrong are wrong
+#: together. The sacrum looks like nothing else, and its name counts whole.
+_BODY_NAME = 0.5
+
 #: Limit of one candidate's presence, in nats.
 _PRESENCE_LIMIT = 3.0
 
@@ -99,7 +103,8 @@ def name_chain(centres: np.ndarray, presence: np.ndarray, level_log_probabilitie
     neutral = np.log(_NEUTRAL_PRESENCE / (1 - _NEUTRAL_PRESENCE))
     logit = np.clip(np.log(presence / (1 - presence)) - neutral, -_PRESENCE_LIMIT, _PRESENCE_LIMIT)
     names = np.maximum(level_log_probabilities, np.log(_LEAST_NAME))
-    node = logit[:, None] + names - np.log(_NEUTRAL_NAME)
+    counts = np.where(np.arange(len(LEVELS)) == _SACRUM, 1.0, _BODY_NAME)
+    node = logit[:, None] + counts * (names - np.log(_NEUTRAL_NAME))
 
     best = np.zeros((len(LEVELS), n))
     origin = np.full((len(LEVELS), n, 2), -1)  # (level, candidate) that a chain came from

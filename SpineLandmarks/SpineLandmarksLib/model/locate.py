@@ -24,7 +24,7 @@ MIN_PRESENCE = 0.08
 
 #: Zoom and centre of the looks, as fractions of the canvas, each also mirrored: averaging
 #: them steadies the names.
-LOOKS = ((1.0, (0.5, 0.5)), (1.2, (0.5, 0.55)), (0.88, (0.5, 0.5)))
+LOOKS = ((1.0, (0.5, 0.5)), (1.2, (0.5, 0.55)))
 
 
 @dataclass(frozen=True)
