@@ -22,8 +22,8 @@ UNCERTAIN_SPREAD = 0.12
 
 
 #: A lateral film shows clearly which side the patient faces (0.99 and more on the real films, held
-#: out of training); on AP films the network wavers (0.60 and less).
-MIN_FACING_CONFIDENCE = 0.8
+#: out of training); on AP films the network wavers (0.73 and less).
+MIN_FACING_CONFIDENCE = 0.9
 
 #: Evidence for a column (nats) that a film must show: 15 and more on the real films.
 MIN_EVIDENCE = 8.0
