@@ -268,7 +268,8 @@ def test_a_folder_of_films_from_the_shell(folder, tmp_path):
     with (tmp_path / "out" / "femoral_heads.csv").open() as stream:
         heads = list(csv.DictReader(stream))
     assert len(heads) == 6 and all(3 < float(row["radius"]) < 20 for row in heads)
-    done = subprocess.run([*command[:-1], str(tmp_path / "ap"), "--frontal", "--meshes", str(folder)], cwd=ROOT, capture_output=True, text=True, env=environment)
+    frontal = [*command[:-1], str(tmp_path / "ap"), "--frontal", "--meshes", str(folder)]
+    done = subprocess.run(frontal, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert {film.facing_right for film in labels.read(tmp_path / "ap")} == {None}
     done = subprocess.run([*command, "--meshes", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, env=environment)
