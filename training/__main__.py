@@ -72,12 +72,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
                 found = detect(detector, film)
                 if film.facing_right is None:
                     frontal.append(found is None)
-                    continue
-                errors.append(compare(film, found))
-                if found is not None:
-                    pairs.append((film.name, found, truth_of(film)))
+                else:
+                    errors.append(compare(film, found))
+                    if found is not None:
+                        pairs.append((film.name, found, truth_of(film)))
                 if sys.stderr.isatty():
-                    print(f"\r\033[K{len(errors)}/{len(films)} films", end="", file=sys.stderr, flush=True)
+                    print(f"\r\033[K{len(errors) + len(frontal)}/{len(films)} films", end="", file=sys.stderr, flush=True)
     for kind in sorted({film.kind for film in errors}):
         some = [film for film in errors if film.kind == kind]
         print(table.summary(some, arguments.by), end="\n\n")

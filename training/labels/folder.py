@@ -13,7 +13,7 @@ from SpineLandmarksLib.core.anatomy import CORNERS, LEVELS
 from .film import CONFIDENCE, LabelledFilm
 
 #: What ``anterior`` may say: the side that the patient faces, neither on a film that is not lateral.
-_SIDES = {"left": False, "right": True, "neither": None}
+SIDES = {"left": False, "right": True, "neither": None}
 
 #: Columns of ``films.csv`` with a meaning of their own; any other one is a group.
 _KNOWN = ("film", "file", "anterior", "levels_certain", "patient", "kind")
@@ -46,15 +46,15 @@ def read_folder(folder: Path) -> list[LabelledFilm]:
     labelled = []
     with (folder / "films.csv").open(newline="", encoding="utf-8-sig") as stream:
         for number, row in enumerate(csv.DictReader(stream), start=2):
-            if row["anterior"] not in _SIDES:
-                raise ValueError(f"films.csv, line {number}: anterior is {row['anterior']!r}, not one of {', '.join(_SIDES)}")
+            if row["anterior"] not in SIDES:
+                raise ValueError(f"films.csv, line {number}: anterior is {row['anterior']!r}, not one of {', '.join(SIDES)}")
             path = folder / row["file"]
             if not path.is_file():
                 raise FileNotFoundError(f"films.csv, line {number}: there is no {path}")
             labelled.append(LabelledFilm(
                 name=row["film"],
                 path=path,
-                facing_right=_SIDES[row["anterior"]],
+                facing_right=SIDES[row["anterior"]],
                 corners={k: dict(v) for k, v in corners[row["film"]].items()},
                 weights={k: dict(v) for k, v in weights[row["film"]].items()},
                 levels_certain=row.get("levels_certain") != "no",

@@ -13,6 +13,7 @@ from PIL import Image
 
 from SpineLandmarksLib.model.device import choose_device
 
+from ..labels.folder import SIDES
 from .film import INGREDIENTS, SimulatedFilm, simulate_many
 from .meshes import load
 
@@ -21,6 +22,7 @@ _HEADS = {
     "corners": ("film", "level", "corner", "x", "y", "confidence", "on_film"),
     "femoral_heads": ("film", "side", "x", "y", "radius", "on_film"),
 }
+_SIDE_OF = {facing_right: side for side, facing_right in SIDES.items()}
 
 
 def rows(name: str, film: SimulatedFilm) -> dict[str, list[tuple]]:
@@ -28,9 +30,8 @@ def rows(name: str, film: SimulatedFilm) -> dict[str, list[tuple]]:
     h, w = film.pixels.shape
     on_film = lambda p: "yes" if -0.5 <= p[0] <= w - 0.5 and -0.5 <= p[1] <= h - 0.5 else "no"
     certain = "yes" if film.levels_certain else "no"
-    side = {True: "right", False: "left", None: "neither"}[film.facing_right]
     return {
-        "films": [(name, f"{name}.png", side, "simulated", certain, "simulated", film.pixel)],
+        "films": [(name, f"{name}.png", _SIDE_OF[film.facing_right], "simulated", certain, "simulated", film.pixel)],
         "corners": [
             (name, level, corner, f"{p[0]:.2f}", f"{p[1]:.2f}", "high", on_film(p)) for level, named in film.corners.items() for corner, p in named.items()
         ],

@@ -72,14 +72,14 @@ def evidence(network: LocatorNet, films: Sequence[Pyramid], matrices: Sequence[n
     looks = _looks(CANVAS)
     views = [sample(film, view @ matrix, CANVAS) for film, matrix in zip(films, matrices) for view in looks]
     values, inside = (torch.stack(parts)[:, None] for parts in zip(*views))
-    straight = network_input(values, inside)
+    straight, n = network_input(values, inside), len(views)
     out: LocatorOutput = network(torch.cat([straight, straight.flip(-1)]))
     # A mirrored look's maps, turned over again, are a straight one's.
-    presence = torch.cat([out.presence[: len(views)], out.presence[len(views) :].flip(-1)]).sigmoid()
-    levels = torch.cat([out.levels[: len(views)], out.levels[len(views) :].flip(-1)]).log_softmax(1)
-    right = torch.cat([out.facing[: len(views)].sigmoid(), 1 - out.facing[len(views) :].sigmoid()])
-    maps, right = torch.cat([presence[:, None], levels], 1).unflatten(0, (2, -1)).mean(0), right.unflatten(0, (2, -1)).mean(0)
-    return [_averaged(maps[i : i + len(looks)], right[i : i + len(looks)], looks) for i in range(0, len(views), len(looks))]
+    presence, levels = (torch.stack([maps[:n], maps[n:].flip(-1)]) for maps in (out.presence, out.levels))
+    maps = torch.cat([presence.sigmoid()[:, :, None], levels.log_softmax(2)], 2).mean(0)
+    right = out.facing.sigmoid()
+    right = (right[:n] + 1 - right[n:]) / 2
+    return [_averaged(maps[i : i + len(looks)], right[i : i + len(looks)], looks) for i in range(0, n, len(looks))]
 
 
 def _averaged(maps: Tensor, right: Tensor, looks: list[np.ndarray]) -> Maps:

@@ -32,7 +32,7 @@ class Pyramid:
         self.size = (pixels.shape[1], pixels.shape[0])
         self.levels = [level]
         while min(level.shape[-2:]) >= 16:
-            level = _halved(level)
+            level = F.avg_pool2d(level, 2, ceil_mode=True, count_include_pad=False)
             self.levels.append(level)
 
     def turned(self, turns: int) -> Pyramid:
@@ -45,14 +45,6 @@ class Pyramid:
     @property
     def device(self) -> torch.device:
         return self.levels[0].device
-
-
-def _halved(level: Tensor) -> Tensor:
-    """Means of 2 x 2 pixels, at odd ends of what is there; five times as fast as ``avg_pool2d``."""
-    h, w = level.shape[-2:]
-    level = F.pad(level, (0, w % 2, 0, h % 2), mode="replicate") if h % 2 or w % 2 else level
-    rows = level[..., 0::2, :] + level[..., 1::2, :]
-    return (rows[..., 0::2] + rows[..., 1::2]) / 4
 
 
 def sample(
