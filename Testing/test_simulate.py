@@ -11,7 +11,7 @@ import pytest
 trimesh = pytest.importorskip("trimesh", reason="training extras are not installed: pip install '.[training]'")
 from SpineLandmarksLib.core.anatomy import LEVELS  # noqa: E402
 from training import labels  # noqa: E402
-from training.simulate import finish, hardware, patient  # noqa: E402
+from training.simulate import finish, hardware, meshes, patient  # noqa: E402
 from training.simulate.bodies import Frame, Shape  # noqa: E402
 from training.simulate.exposure import METAL  # noqa: E402
 from training.simulate.film import simulate, simulate_many  # noqa: E402
@@ -54,8 +54,8 @@ def beam(pixel=0.5):
     return Beam(np.array([1200.0, 0, 0]), -200.0, pixel, (400, 400), (-100.0, 100.0))
 
 
-def surface(mesh, layer=0):
-    return Surface(np.asarray(mesh.vertices), np.asarray(mesh.faces), layer)
+def surface(mesh, layer=0, wall=1.0):
+    return Surface(np.asarray(mesh.vertices), np.asarray(mesh.faces), layer, wall)
 
 
 def test_path_through_a_box_is_its_width():
@@ -66,6 +66,14 @@ def test_path_through_a_box_is_its_width():
     # Magnified by 1400 / (1200 - 20) at the near face: the shadow is as wide as the far edges cast.
     width = float((thickness[0, 200] > 20).sum()) * 0.5
     assert width == pytest.approx(30 * 1400 / 1200, rel=0.03)
+
+
+def test_walls_count_as_thick_as_they_are():
+    mesh = box((40, 30, 25), (0, 0, 0))
+    near = mesh.triangles_center[:, 0] > 19
+    ((thickness, crossings),) = path_lengths([([surface(mesh, wall=np.where(near, 2.5, 1.0))], beam())])
+    assert float(crossings[0, 200, 200]) == pytest.approx(3.5, rel=1e-3)
+    assert float(thickness[0, 200, 200]) == pytest.approx(40, rel=1e-3)
 
 
 def test_no_ray_slips_through_or_counts_twice():
@@ -180,6 +188,14 @@ def test_slips_move_forwards_and_odd_ribs_make_names_uncertain(anatomy, monkeypa
         names[ribs] = {b.name for b in patient.build(anatomy, np.random.default_rng(3)).bones if b.name.startswith("rib")}
         assert simulate(anatomy, 3, 3.0).levels_certain == (ribs == 0)
     assert names[-1] == set() and names[0] == {"rib_L12", "rib_R12"} and names[1] == names[0] | {"rib_L12_at_L1", "rib_R12_at_L1"}
+
+
+def test_the_cortex_is_thin_in_front_and_thick_behind():
+    vertebra = trimesh.creation.icosphere(3, 30)
+    cortex = meshes.arch_cortex(vertebra, {"SP": np.array([0, -2.0, 20]), "IP": np.array([0, 4.0, -20])})
+    y, z = vertebra.triangles_center[:, 1:].T
+    behind = y - (1 - 0.15 * z)  # of the posterior wall, in mm
+    assert (cortex[behind > 1.5] > 1).all() and (cortex[behind < 0] == 1).all() and (behind > 1.5).any()
 
 
 def test_metal_joins_what_is_fused(anatomy, monkeypatch):

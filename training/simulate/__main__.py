@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 from SpineLandmarksLib.model.device import choose_device
 
 from ..labels.folder import SIDES
-from .film import INGREDIENTS, SimulatedFilm, simulate_many
+from .film import INGREDIENTS, SimulatedFilm, largest_slip, simulate_many
 from .meshes import load
 
 _HEADS = {
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--pixel", type=float, default=0.7, help="detector pitch in mm")
     parser.add_argument("--lumbar", action="store_true", help="lumbar fields of view only (default: any)")
     parser.add_argument("--facing", choices=("left", "right"), help="side the patient faces (default: either)")
+    parser.add_argument("--least-slip", type=float, default=0.0, help="only patients with a slip of this share of a plate; other seeds are skipped")
     parser.add_argument("--frontal", action="store_true", help="AP and PA films, which step 1a must not take for lateral ones")
     parser.add_argument("--without", nargs="+", default=[], choices=INGREDIENTS, help="leave these out")
     parser.add_argument("--batch", type=int, help="films whose projections are made together (default: 1, on a GPU 16)")
@@ -67,16 +69,17 @@ def main() -> None:
     started, facing = time.monotonic(), None if arguments.facing is None else arguments.facing == "right"
     # A GPU wants many films at once, a CPU's cache one.
     batch = arguments.batch or (16 if device.startswith("cuda") else 1)
-    last = arguments.seed + arguments.count
-    for first in range(arguments.seed, last, batch):
-        seeds = range(first, min(first + batch, last))
+    slipped = (seed for seed in itertools.count(arguments.seed) if arguments.least_slip <= 0 or largest_slip(anatomy, seed) >= arguments.least_slip)
+    chosen = itertools.islice(slipped, arguments.count)
+    done = 0
+    while seeds := list(itertools.islice(chosen, batch)):
         films = simulate_many(anatomy, seeds, arguments.pixel, arguments.lumbar or None, facing, device, tuple(arguments.without), arguments.frontal)
         for seed, film in zip(seeds, films):
             name = f"S{seed:06d}"
             Image.fromarray((film.pixels * 255).astype(np.uint8)).save(arguments.output / f"{name}.png")
             for table, some in rows(name, film).items():
                 writers[table].writerows(some)
-        done = seeds[-1] + 1 - arguments.seed
+        done += len(seeds)
         if sys.stderr.isatty():
             print(f"\r\033[K{done}/{arguments.count} films, {done / (time.monotonic() - started):.1f} a second", end="", file=sys.stderr, flush=True)
     for stream in streams.values():

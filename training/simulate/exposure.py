@@ -20,11 +20,8 @@ _BEAM = (
 )
 
 #: Layers of the projector.
-BONE, THIN_BONE, METAL = range(3)
-LAYERS = 3
-
-#: Thickness of the cortex of ribs and blades against that of vertebrae.
-_THIN = 0.4
+BONE, METAL = range(2)
+LAYERS = 2
 
 
 def gaussian(picture: Tensor, sigma: float) -> Tensor:
@@ -49,8 +46,8 @@ def expose(
     """
     cortex, spongiosa = rng.uniform(0.45, 1.3), rng.uniform(0.6, 1.3)
     rough = torch.randn(tissue.shape, generator=generator, device=tissue.device)
-    inner = (thickness[BONE] + thickness[THIN_BONE]) * (1 + 0.12 * gaussian(rough, 0.6 / pixel))
-    wall = cortex * (crossings[BONE] + _THIN * crossings[THIN_BONE])
+    inner = thickness[BONE] * (1 + 0.12 * gaussian(rough, 0.6 / pixel))
+    wall = cortex * crossings[BONE]
     through = sum(
         e["share"] * torch.exp(-e["water"] * tissue - spongiosa * e["spongiosa"] * inner - e["cortex"] * wall - e["metal"] * thickness[METAL])
         for e in _BEAM

@@ -11,13 +11,16 @@ import torch
 from SpineLandmarksLib.core.anatomy import LEVELS
 
 from . import finish, hardware, tissue
-from .exposure import BONE, LAYERS, METAL, THIN_BONE, expose
+from .exposure import BONE, LAYERS, METAL, expose
 from .meshes import Anatomy
 from .patient import Patient, build
 from .projection import Beam, Surface, path_lengths
 
 #: What can be left out, to see what it is good for.
 INGREDIENTS = ("sickness", "hardware", "tissue", "processing", "photography")
+
+#: The part of a seed (see ``_draws``) that draws the patient.
+_BODY = 1
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,11 @@ def simulate_many(
     return [_rendered(plan, *path, without) for plan, path in zip(plans, paths)]
 
 
+def largest_slip(anatomy: Anatomy, seed: int) -> float:
+    """By how much a vertebra of this seed's patient has slipped, as a share of the plate below."""
+    return max(build(anatomy, _draws(seed, _BODY)).sick.slips.values())
+
+
 @dataclass(frozen=True)
 class _Plan:
     """A film before it is taken; ``mirrored``: the picture is to be turned over."""
@@ -77,13 +85,13 @@ def _draws(seed: int, part: int) -> np.random.Generator:
 
 
 def _planned(anatomy: Anatomy, seed: int, pixel: float, lumbar, facing_right, device: str, without: tuple[str, ...], frontal: bool) -> _Plan:
-    body = _draws(seed, 1)
+    body = _draws(seed, _BODY)
     patient = build(anatomy, body, sick="sickness" not in without, hardware="hardware" not in without)
     if frontal:
         turn = _draws(seed, 6)
         patient = patient.turned(turn.choice([90, 270]) + turn.normal(0, 8))
     beam, grid, mirrored = _setup(patient, pixel, lumbar, facing_right, _draws(seed, 0), device)
-    bones = [Surface(b.vertices, b.faces, THIN_BONE if _is_thin(b.name) else BONE) for b in patient.bones]
+    bones = [Surface(b.vertices, b.faces, BONE, b.cortex) for b in patient.bones]
     return _Plan(seed, patient, [*bones, *hardware.surfaces(patient, body, METAL)], beam, grid, mirrored, frontal)
 
 
@@ -118,10 +126,6 @@ def _rendered(plan: _Plan, thickness: torch.Tensor, crossings: torch.Tensor, wit
         tuple(_circle(centre, radius, seen) for centre, radius in patient.heads),
         plan.mirrored, patient.sick.ribs == 0, beam.pixel, patient,
     )
-
-
-def _is_thin(name: str) -> bool:
-    return name.startswith(("rib_", "Left_scapula", "Right_scapula", "Left_clavicle", "Right_clavicle", "Manubrium", "Body_of"))
 
 
 def _plain(counts: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +18,25 @@ RIDERS = {
     "Manubrium": "T3", "Body_of_sternum": "T5",
 }
 
+#: Cortex of other bones against that of vertebral bodies, which is but a shell of 0.4 mm (Ritzel et al., J
+#: Bone Miner Res 1997): the wings of the ilium show through the sacrum, as thick walls seen at a slant do.
+_CORTEX = {"rib": 0.4, "scapula": 0.4, "clavicle": 0.4, "Manubrium": 0.4, "sternum": 0.4, "hip_bone": 2.0, "femur": 3.0, "humerus": 2.0, "Sacrum": 1.3}
+_ARCH = 1.8
+
 #: Points around each endplate's rim, from the anterior midline to the patient's left and on.
 RIM_POINTS = 24
 
 
 @dataclass(frozen=True)
 class Bone:
-    """A closed surface: vertices (n, 3), faces (m, 3); ``rides_on`` is the level it moves with."""
+    """A closed surface: vertices (n, 3), faces (m, 3); ``rides_on`` is the level it moves with; ``cortex``
+    its thickness against that of vertebral bodies, of all faces or of each (m,)."""
 
     name: str
     rides_on: str
     vertices: np.ndarray
     faces: np.ndarray
+    cortex: float | np.ndarray = 1.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,14 @@ def _rim(vertices: np.ndarray, anterior: np.ndarray, posterior: np.ndarray, up: 
     return np.array(rim)
 
 
+def arch_cortex(mesh: trimesh.Trimesh, corners: dict[str, np.ndarray]) -> np.ndarray:
+    """(m,) relative cortex of a vertebra's faces: thicker behind the body's posterior wall."""
+    y, z = mesh.triangles_center[:, 1:].T
+    (top, bottom) = corners["SP"][1:], corners["IP"][1:]
+    wall = bottom[0] + (z - bottom[1]) * (top[0] - bottom[0]) / (top[1] - bottom[1])
+    return np.where(y > wall + 1, _ARCH, 1.0)
+
+
 def _head(femur: trimesh.Trimesh) -> tuple[np.ndarray, float]:
     """Sphere fitted to a femur's head: its most medial part near the upper end, by least squares on the
     surface within 2 mm, again and again."""
@@ -134,13 +149,14 @@ def load(folder: Path) -> Anatomy:
         return trimesh.load(path)
 
     def bone(name: str, level: str, surface: trimesh.Trimesh) -> Bone:
-        return Bone(name, level, np.asarray(surface.vertices, float), np.asarray(surface.faces))
+        cortex = next((value for part, value in _CORTEX.items() if part in name), 1.0)
+        return Bone(name, level, np.asarray(surface.vertices, float), np.asarray(surface.faces), cortex)
 
     bones, corners, rims, heads = [], {}, {}, []
     for level in LEVELS[:-1]:
         surface = mesh(level)
-        bones.append(bone(level, level, surface))
         corners[level] = c = _body_corners(surface)
+        bones.append(replace(bone(level, level, surface), cortex=arch_cortex(surface, c)))
         rims[level] = {
             "superior": _rim(bones[-1].vertices, c["SA"], c["SP"], 1), "inferior": _rim(bones[-1].vertices, c["IA"], c["IP"], -1),
         }

@@ -122,7 +122,7 @@ def build(anatomy: Anatomy, rng: np.random.Generator, sick: bool = True, hardwar
             points = _apply(maps["T3"] @ _rotation(0, raised, shoulder), bone.vertices)
         else:
             points = _apply(maps[bone.rides_on], bone.vertices)
-        return Bone(bone.name, bone.rides_on, points, bone.faces)
+        return replace(bone, vertices=points)
 
     def carried(points: np.ndarray, level: str) -> np.ndarray:
         return _apply(maps[level], shapes[level].apply(points, landmarks=True))
@@ -227,6 +227,6 @@ def _with_odd_ribs(bones: tuple[Bone, ...], ribs: int) -> tuple[Bone, ...]:
         more = []
         for bone in last:
             root = bone.vertices[np.argmin(np.abs(bone.vertices[:, 0]))]
-            more.append(Bone(f"{bone.name}_at_L1", "L1", root + down + 0.7 * (bone.vertices - root), bone.faces))
+            more.append(replace(bone, name=f"{bone.name}_at_L1", rides_on="L1", vertices=root + down + 0.7 * (bone.vertices - root)))
         return (*bones, *more)
     return bones

@@ -36,11 +36,12 @@ class Beam:
 @dataclass(frozen=True)
 class Surface:
     """Vertices (n, 3) in mm and faces (m, 3) of closed surfaces that are to be told apart from others by
-    ``layer``, a number from 0."""
+    ``layer``, a number from 0. ``wall``: how thick the wall is, of all faces or of each (m,)."""
 
     vertices: np.ndarray
     faces: np.ndarray
     layer: int = 0
+    wall: float | np.ndarray = 1.0
 
 
 #: Where in a pixel its ray passes, off the centre by a hair: no ray may run exactly along an edge
@@ -59,7 +60,7 @@ def path_lengths(scenes: Sequence[Scene], layers: int = 1, device: str = "cpu") 
     """(thickness, crossings) of each scene, both (layers, height, width); all scenes in one go.
 
     ``thickness`` is the length of each pixel's ray inside a layer's surfaces, mm; ``crossings`` sums
-    1 / |cos| over the crossings of their walls: times a wall's thickness, it is the path within it.
+    wall / |cos| over the crossings of their walls: the path within them, in units of ``Surface.wall``.
     """
     w, h = (max(beam.size[k] for _, beam in scenes) for k in (0, 1))
     parts = [_triangles(surfaces, beam, number * layers) for number, (surfaces, beam) in enumerate(scenes)]
@@ -99,7 +100,7 @@ def path_lengths(scenes: Sequence[Scene], layers: int = 1, device: str = "cpu") 
 
 
 def _triangles(surfaces: Sequence[Surface], beam: Beam, first_layer: int) -> tuple[np.ndarray, ...]:
-    """Of all triangles: film pixels (n, 3, 2), depths (n, 3), 1 / |cos| to the beam (n,), layers (n,), and
+    """Of all triangles: film pixels (n, 3, 2), depths (n, 3), wall / |cos| to the beam (n,), layers (n,), and
     the film's last pixel (n, 2)."""
     flat, depth, slant, layer = [], [], [], []
     for surface in surfaces:
@@ -109,7 +110,7 @@ def _triangles(surfaces: Sequence[Surface], beam: Beam, first_layer: int) -> tup
         cosine = np.abs(normal[:, 0]) / np.maximum(np.linalg.norm(normal, axis=1), 1e-12)
         flat.append(points[surface.faces])
         depth.append(corners[:, :, 0])
-        slant.append(1 / np.maximum(cosine, 0.06))
+        slant.append(surface.wall / np.maximum(cosine, 0.06))
         layer.append(np.full(len(corners), first_layer + surface.layer))
     single = lambda parts: np.concatenate(parts).astype(np.float32)
     last = np.array(beam.size, np.float32) - 1
