@@ -21,27 +21,32 @@ simulate() { # NAME ARGS...: a folder of simulated films
 train() { python -m training train "$@"; }
 
 simulate any --count 300 --seed 50000 --pixel 0.9
+simulate any_more --count 300 --seed 200000 --pixel 0.9
 simulate lumbar --count 200 --seed 60000 --pixel 0.9 --lumbar
-simulate more --count 400 --seed 100000 --pixel 0.9 --lumbar
-simulate fine --count 160 --seed 80000 --pixel 0.5 --lumbar
+simulate lumbar_more --count 400 --seed 100000 --pixel 0.9 --lumbar
+simulate slips --count 120 --seed 300000 --pixel 0.9 --lumbar --least-slip 0.35
+simulate fine --count 240 --seed 80000 --pixel 0.5 --lumbar
 simulate frontal --count 70 --seed 70000 --pixel 0.9 --frontal
-simulate sacra --count 150 --seed 30000 --pixel 0.9 --lumbar
 first="$out/any $out/lumbar $out/frontal"
+all="$first $out/lumbar_more $out/fine"
+near="$out/lumbar $out/fine $out/slips"
 
 # shellcheck disable=SC2086  # lists of folders, here and below
 {
-    # Step 1a: simulated films, then both kinds with many close looks, then mostly whole films.
+    # Step 1a: simulated films, then both kinds with many close looks, then mostly whole films, twice.
     train locate -f $first --set fit.steps=250 --seed 3 -o "$out/locate_simulated"
     train locate -f $films --simulated $first --initial "$out/locate_simulated/weights.safetensors" --seed 5 \
         --set fit.steps=400 fit.learning_rate=1e-3 network.whole_film=0.35 network.simulated_share=0.4 network.frontal_share=0.12 \
         -o "$out/locate_first_$name" "$@"
-    train locate -f $films --simulated $first "$out/more" "$out/fine" --initial "$out/locate_first_$name/weights.safetensors" --seed 7 \
-        -o "$out/locate_$name" "$@"
-    # Steps 1b and 2: real films, then for a while also simulated L5 and S1.
+    train locate -f $films --simulated $all --initial "$out/locate_first_$name/weights.safetensors" --seed 7 \
+        -o "$out/locate_second_$name" "$@"
+    train locate -f $films --simulated $all "$out/any_more" "$out/slips" --initial "$out/locate_second_$name/weights.safetensors" --seed 11 \
+        --set fit.steps=400 -o "$out/locate_$name" "$@"
+    # Steps 1b and 2: simulated films, then both kinds.
     for net in corners refine; do
-        train "$net" -f $films -o "$out/${net}_real_$name" "$@"
-        train "$net" -f $films --simulated "$out/sacra" --initial "$out/${net}_real_$name/weights.safetensors" --seed 1 \
-            --set fit.steps=300 fit.learning_rate=4e-4 -o "$out/${net}_$name" "$@"
+        train "$net" -f $near --set fit.steps=400 --seed 3 -o "$out/${net}_simulated"
+        train "$net" -f $films --simulated $near --initial "$out/${net}_simulated/weights.safetensors" --seed 5 \
+            -o "$out/${net}_$name" "$@"
     done
 }
 python -m training export --locate "$out/locate_$name" --corners "$out/corners_$name" --refine "$out/refine_$name" \

@@ -20,7 +20,7 @@ _SACRAL_GAP = 0.7
 
 #: Cost of a vertebra that was not seen between two that were: dear, because a wide disc must not
 #: become a vertebra.
-_SKIP_COST = 6.0
+_SKIP_COST = 4.0
 
 #: How far down a step must go, as the cosine to the vertical: the sacrum of a slipped or very
 #: lordotic spine lies nearly behind L5.
@@ -38,8 +38,9 @@ _NEUTRAL_PRESENCE = 0.15
 _NEUTRAL_NAME, _LEAST_NAME = 0.1, 0.01
 
 #: What a body's name counts: bodies look alike, so neighbours that are named wrong are wrong
-#: together. The sacrum looks like nothing else, and its name counts whole.
-_BODY_NAME = 0.5
+#: together, and all of them must not outvote one sacrum. That looks like nothing else, and its name
+#: counts whole.
+_BODY_NAME = 0.25
 
 #: Limit of one candidate's presence, in nats.
 _PRESENCE_LIMIT = 3.0
