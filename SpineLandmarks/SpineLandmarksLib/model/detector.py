@@ -96,7 +96,7 @@ class Detector:
                 poses = column.poses_from_centres(chain.levels, chain.centres, right)
                 sites += [Site(pyramid, level, pose, right) for level, pose in zip(chain.levels, poses)]
                 owners += [index] * len(chain.levels)
-        read = self._read(sites, lambda step, share: progress(step, 0.4 + 0.6 * share)) if sites else []
+        read = self.read(sites, lambda step, share: progress(step, 0.4 + 0.6 * share)) if sites else []
         outcomes: list[Detection | NoSpineFound] = []
         for index, (found, refusal) in enumerate(zip(located, refusals)):
             mine = [vertebra for vertebra, owner in zip(read, owners) if owner == index]
@@ -127,10 +127,10 @@ class Detector:
 
     def read_vertebra(self, film: Radiograph, level: str, pose: Pose, facing: str) -> dict[str, Corner]:
         """Corners of one vertebra that a reader has pointed at: steps 1b and 2 alone."""
-        ((_, corners, _),) = self._read([Site(Pyramid(film.pixels, self.device), level, pose, facing == "right")])
+        ((_, corners, _),) = self.read([Site(Pyramid(film.pixels, self.device), level, pose, facing == "right")])
         return corners
 
-    def _read(self, sites: Sequence[Site], progress: Progress = _silent) -> list[tuple[str, dict[str, Corner], list[float]]]:
+    def read(self, sites: Sequence[Site], progress: Progress = _silent) -> list[tuple[str, dict[str, Corner], list[float]]]:
         """Steps 1b and 2 from rough poses: level, corners, and each corner's raw spread over its body's width."""
         nets = self.networks
         steps = [("find corners", nets.corners, nets.corners_crop, (LEVELS, ONE))]
