@@ -30,6 +30,13 @@ simulate frontal --count 70 --seed 70000 --pixel 0.9 --frontal
 first="$out/any $out/lumbar $out/frontal"
 all="$first $out/lumbar_more $out/fine"
 near="$out/lumbar $out/fine $out/slips"
+# The same with their corners where the shipped networks have learnt that readers mark them.
+marked="$out/marked/lumbar $out/marked/fine $out/marked/slips"
+if [ ! -e "$out/marked/done" ]; then
+    rm -rf "$out/marked"
+    python -m training.simulate.marks -f "$out/fine" "$out/lumbar" "$out/slips" -o "$out/marked"
+    touch "$out/marked/done"
+fi
 
 # shellcheck disable=SC2086  # lists of folders, here and below
 {
@@ -42,10 +49,15 @@ near="$out/lumbar $out/fine $out/slips"
         -o "$out/locate_second_$name" "$@"
     train locate -f $films --simulated $all "$out/any_more" "$out/slips" --initial "$out/locate_second_$name/weights.safetensors" --seed 11 \
         --set fit.steps=400 -o "$out/locate_$name" "$@"
-    # Steps 1b and 2: simulated films, then both kinds.
+    # Steps 1b and 2: simulated films, then both kinds, then the lowest levels marked as readers do.
     for net in corners refine; do
+        levels='"L5", "S1"'
+        [ "$net" = corners ] || levels='"L4", "L5", "S1"'
         train "$net" -f $near --set fit.steps=400 --seed 3 -o "$out/${net}_simulated"
         train "$net" -f $films --simulated $near --initial "$out/${net}_simulated/weights.safetensors" --seed 5 \
+            -o "$out/${net}_first_$name" "$@"
+        train "$net" -f $films --simulated $marked --initial "$out/${net}_first_$name/weights.safetensors" --seed 9 \
+            --set fit.steps=220 fit.learning_rate=5e-4 network.simulated_share=0.3 "network.simulated_levels=[$levels]" \
             -o "$out/${net}_$name" "$@"
     done
 }

@@ -100,6 +100,7 @@ def main() -> None:
     try:
         device = choose_device("auto")
         shifts = measure(Detector(weights.load(arguments.weights, device), device), labels.read(arguments.films[0])[: arguments.count])
+        arguments.output.mkdir(parents=True, exist_ok=True)
         for folder in arguments.films:
             write(folder, shifts, arguments.output / folder.name)
     except (ValueError, FileNotFoundError, FileExistsError, weights.WeightsError) as error:

@@ -12,7 +12,7 @@ from ..core.anatomy import CORNERS, LEVELS, corners_of
 from ..core.column import Pose
 from ..core.detection import Corner, CornerStatus, Detection
 from ..core.radiograph import Radiograph
-from .crops import ONE, THREE, Site, read_corners
+from .crops import ONE, TWO, Site, read_corners
 from .locate import Located, locate
 from .sampling import Pyramid
 from .weights import Networks
@@ -43,8 +43,8 @@ MAX_MEDIAN_SPREAD = 0.075
 
 #: The reads of step 2: which levels, on which crops, each cut by the corners of the read before. The plate
 #: of S1 lies far from square to the column that step 1b's crop was cut along, so it is read once more; the
-#: average over three crops steadies all (see RESULTS.md).
-REFINEMENTS = ((("S1",), ONE), (LEVELS, THREE))
+#: average over two crops steadies all (see RESULTS.md).
+REFINEMENTS = ((("S1",), ONE), (LEVELS, TWO))
 
 
 Progress = Callable[[str, float], None]
