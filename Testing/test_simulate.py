@@ -14,7 +14,7 @@ from training import labels  # noqa: E402
 from training.simulate import finish, hardware, meshes, patient  # noqa: E402
 from training.simulate.bodies import Frame, Shape  # noqa: E402
 from training.simulate.exposure import METAL  # noqa: E402
-from training.simulate.film import simulate, simulate_many  # noqa: E402
+from training.simulate.film import largest_slip, simulate, simulate_many  # noqa: E402
 from training.simulate.meshes import load  # noqa: E402
 from training.simulate.pathology import Pathology  # noqa: E402
 from training.simulate.projection import Beam, Surface, path_lengths  # noqa: E402
@@ -181,7 +181,7 @@ def test_slips_move_forwards_and_odd_ribs_make_names_uncertain(anatomy, monkeypa
     slipped = patient.build(anatomy, np.random.default_rng(3)).corners
     plate = slipped["S1"]["SA"] - slipped["S1"]["SP"]
     forwards = (slipped["L5"]["IP"] - slipped["S1"]["SP"]) @ plate / (plate @ plate)
-    assert forwards == pytest.approx(0.5, abs=0.12)
+    assert forwards == pytest.approx(0.5, abs=0.12) and largest_slip(anatomy, 3) == 0.5
     names = {}
     for ribs in (-1, 0, 1):
         draw(Pathology(ribs=ribs))
@@ -288,5 +288,11 @@ def test_a_folder_of_films_from_the_shell(folder, tmp_path):
     done = subprocess.run(frontal, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert {film.facing_right for film in labels.read(tmp_path / "ap")} == {None}
+    slipped = [*command[:-1], str(tmp_path / "slips"), "--count", "2", "--least-slip", "0.3", "--meshes", str(folder)]
+    done = subprocess.run(slipped, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    seeds = [int(film.name[1:]) for film in labels.read(tmp_path / "slips")]
+    wanted = [seed for seed in range(5, seeds[-1] + 1) if largest_slip(load(folder), seed) >= 0.3]
+    assert len(seeds) == 2 and seeds == wanted
     done = subprocess.run([*command, "--meshes", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 2 and "T1.stl" in done.stderr and "Traceback" not in done.stderr

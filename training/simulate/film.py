@@ -63,7 +63,7 @@ def simulate_many(
 
 def largest_slip(anatomy: Anatomy, seed: int) -> float:
     """By how much a vertebra of this seed's patient has slipped, as a share of the plate below."""
-    return max(build(anatomy, _draws(seed, _BODY)).sick.slips.values())
+    return max(build(anatomy, _draws(seed, _BODY)).sick.slips.values(), default=0.0)
 
 
 @dataclass(frozen=True)

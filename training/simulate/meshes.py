@@ -18,8 +18,8 @@ RIDERS = {
     "Manubrium": "T3", "Body_of_sternum": "T5",
 }
 
-#: Cortex of other bones against that of vertebral bodies, which is but a shell of 0.4 mm (Ritzel et al., J
-#: Bone Miner Res 1997): the wings of the ilium show through the sacrum, as thick walls seen at a slant do.
+#: Cortex of other bones against that of vertebral bodies, which is but a thin shell: the wings of the ilium
+#: show through the sacrum, as thick walls seen at a slant do. Chosen by eye beside real films.
 _CORTEX = {"rib": 0.4, "scapula": 0.4, "clavicle": 0.4, "Manubrium": 0.4, "sternum": 0.4, "hip_bone": 2.0, "femur": 3.0, "humerus": 2.0, "Sacrum": 1.3}
 _ARCH = 1.8
 
@@ -113,7 +113,7 @@ def _rim(vertices: np.ndarray, anterior: np.ndarray, posterior: np.ndarray, up: 
 def arch_cortex(mesh: trimesh.Trimesh, corners: dict[str, np.ndarray]) -> np.ndarray:
     """(m,) relative cortex of a vertebra's faces: thicker behind the body's posterior wall."""
     y, z = mesh.triangles_center[:, 1:].T
-    (top, bottom) = corners["SP"][1:], corners["IP"][1:]
+    top, bottom = corners["SP"][1:], corners["IP"][1:]
     wall = bottom[0] + (z - bottom[1]) * (top[0] - bottom[0]) / (top[1] - bottom[1])
     return np.where(y > wall + 1, _ARCH, 1.0)
 
