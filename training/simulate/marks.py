@@ -42,7 +42,7 @@ _JITTER = 0.03
 def _axes(corners: dict[str, np.ndarray], level: str) -> np.ndarray:
     """(2, 2) rows forwards and upwards, each as long as the vertebra is wide, in pixels."""
     pose = column.pose_from_corners(corners, level)
-    forwards = -np.asarray(pose.posterior) / np.linalg.norm(pose.posterior)
+    forwards = -pose.posterior
     upwards = np.array([forwards[1], -forwards[0]])
     return pose.width * np.array([forwards, upwards if upwards[1] < 0 else -upwards])
 
