@@ -63,12 +63,43 @@ def test_no_chain_from_fewer_than_two(n):
     assert name_chain(np.zeros((n, 2)), np.ones(n), np.zeros((n, 18))) is None
 
 
+def _tilt(pose, facing_right):
+    """How far the posterior end points up, degrees."""
+    back, down = pose.posterior
+    return np.degrees(np.arctan2(-down, -back if facing_right else back))
+
+
 @pytest.mark.parametrize("facing_right", [False, True])
 def test_poses_from_centres_of_an_upright_column(facing_right):
     poses = column.poses_from_centres(LUMBAR, column_of(LUMBAR, tilt=0.0), facing_right)
-    for pose in poses:
+    *bodies, l5, s1 = poses
+    for pose in bodies:
         np.testing.assert_allclose(pose.posterior, [-1, 0] if facing_right else [1, 0], atol=1e-9)
-        assert pose.width == pytest.approx(0.95 * 40)
+    # The lower end of the lumbar lordosis and the sacral slope, as they are on most films.
+    assert 8 < _tilt(l5, facing_right) < 25 < _tilt(s1, facing_right) < 45
+    assert [pose.width for pose in poses] == pytest.approx([0.95 * 40] * 6 + [0.9 * 40])
+
+
+@pytest.mark.parametrize("facing_right", [False, True])
+def test_a_slipped_vertebra_does_not_turn_the_sacrum(facing_right):
+    """S1's plate keeps its slope where L5 has slid forwards by half of it."""
+    centres = column_of(LUMBAR, tilt=0.0)
+    slipped = centres.copy()
+    slipped[-1, 0] += -20 if facing_right else 20
+    before, after = (column.poses_from_centres(LUMBAR, c, facing_right) for c in (centres, slipped))
+    np.testing.assert_allclose(after[-1].posterior, before[-1].posterior)
+    assert 0 < _tilt(after[-2], facing_right) - _tilt(before[-2], facing_right) < 15
+
+
+def test_poses_turn_with_a_tilted_column():
+    centres = column_of(LUMBAR, tilt=0.0)
+    angle = np.radians(20)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    for levels in (LUMBAR, LUMBAR[:-1], LUMBAR[:4], LUMBAR[-2:]):
+        straight, tilted = (column.poses_from_centres(levels, c[LUMBAR.index(levels[0]) :][: len(levels)], False) for c in (centres, centres @ turn.T))
+        for a, b in zip(straight, tilted):
+            np.testing.assert_allclose(turn @ a.posterior, b.posterior, atol=1e-9)
+            assert a.width == pytest.approx(b.width)
 
 
 def test_pose_of_a_single_centre_is_refused():

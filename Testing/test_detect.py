@@ -47,6 +47,33 @@ def test_mirrored_film_gives_the_mirrored_corners(detector, sample_film):
     assert np.median(list(errors.values())) < 0.08
 
 
+def test_a_vertebra_that_stands_elsewhere_is_read_again(detector, sample_film, monkeypatch):
+    """A rough pose that is far off is found by two reads of step 1b, and one that is right by one."""
+    from SpineLandmarksLib.core import column
+    from SpineLandmarksLib.model import detector as module
+    from SpineLandmarksLib.model.crops import Site, read_corners
+    from SpineLandmarksLib.model.sampling import Pyramid
+
+    batches = []
+
+    def counted(network, shape, sites, *nudges):
+        batches.append([site.level for site in sites])
+        return read_corners(network, shape, sites, *nudges)
+
+    monkeypatch.setattr(module, "read_corners", counted)
+    true, film = truth(), Pyramid(films.read(sample_film).pixels)
+    corners = {level: {name: true[level, name] for name in ("SA", "SP", "IA", "IP")} for level in ("L2", "L4")}
+    poses = {level: column.pose_from_corners(c, level) for level, c in corners.items()}
+    turn = np.radians(25)
+    turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ poses["L4"].posterior
+    poses["L4"] = column.Pose(poses["L4"].centre, turned, poses["L4"].width)
+    read = detector.read([Site(film, level, pose, False) for level, pose in poses.items()])
+    assert batches == [["L2", "L4"], ["L4"], ["L2", "L4"]]
+    for level, found, _ in read:
+        errors = [np.linalg.norm(found[name].position - p) / poses[level].width for name, p in corners[level].items()]
+        assert np.median(errors) < 0.08
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_film_on_its_head_or_side_is_turned_and_flagged(detector, sample_film, tmp_path, turns):
     film = films.read(sample_film)

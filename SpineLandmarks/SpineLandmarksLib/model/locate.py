@@ -22,9 +22,9 @@ CANVAS = (256, 448)
 #: Peaks of the presence map below this probability are not even candidates.
 MIN_PRESENCE = 0.08
 
-#: Zoom and centre of the looks, as fractions of the canvas, each also mirrored: averaging
-#: them steadies the names.
-LOOKS = ((1.0, (0.5, 0.5)), (1.2, (0.5, 0.55)))
+#: The looks at a film: zoom, centre as fractions of the canvas, and whether mirrored. Averaging them
+#: steadies the names; two that differ in both do as well as all four combinations.
+LOOKS = ((1.0, (0.5, 0.5), False), (1.2, (0.5, 0.55), True))
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ class Maps:
 def _looks(canvas: tuple[int, int]) -> list[np.ndarray]:
     """Canvas -> view maps."""
     looks = []
-    for zoom, centre in LOOKS:
+    for zoom, centre, mirrored in LOOKS:
         point = np.array(centre) * canvas
-        looks.append(frames.translation(*(np.array(canvas) / 2 - 0.5)) @ np.diag([zoom, zoom, 1]) @ frames.translation(*(0.5 - point)))
+        look = frames.translation(*(np.array(canvas) / 2 - 0.5)) @ np.diag([zoom, zoom, 1]) @ frames.translation(*(0.5 - point))
+        looks.append(frames.mirror(canvas[0]) @ look if mirrored else look)
     return looks
 
 
@@ -72,14 +73,12 @@ def evidence(network: LocatorNet, films: Sequence[Pyramid], matrices: Sequence[n
     looks = _looks(CANVAS)
     views = [sample(film, view @ matrix, CANVAS) for film, matrix in zip(films, matrices) for view in looks]
     values, inside = (torch.stack(parts)[:, None] for parts in zip(*views))
-    straight, n = network_input(values, inside), len(views)
-    out: LocatorOutput = network(torch.cat([straight, straight.flip(-1)]))
-    # A mirrored look's maps, turned over again, are a straight one's.
-    presence, levels = (torch.stack([maps[:n], maps[n:].flip(-1)]) for maps in (out.presence, out.levels))
-    maps = torch.cat([presence.sigmoid()[:, :, None], levels.log_softmax(2)], 2).mean(0)
-    right = out.facing.sigmoid()
-    right = (right[:n] + 1 - right[n:]) / 2
-    return [_averaged(maps[i : i + len(looks)], right[i : i + len(looks)], looks) for i in range(0, n, len(looks))]
+    out: LocatorOutput = network(network_input(values, inside))
+    maps = torch.cat([out.presence.sigmoid()[:, None], out.levels.log_softmax(1)], 1)
+    right = out.facing.sigmoid().unflatten(0, (len(films), len(looks)))
+    mirrored = torch.tensor([mirrored for *_, mirrored in LOOKS], device=right.device)
+    right = torch.where(mirrored, 1 - right, right)
+    return [_averaged(some, facing, looks) for some, facing in zip(maps.unflatten(0, (len(films), len(looks))), right)]
 
 
 def _averaged(maps: Tensor, right: Tensor, looks: list[np.ndarray]) -> Maps:

@@ -67,31 +67,33 @@ def sample(
     shrink = 1.0 / frames.scale_of(matrix)
     k = int(np.clip(round(math.log2(max(shrink, 1e-6))), 0, len(film.levels) - 1))
     source = film.levels[k]
-    back = np.linalg.inv(matrix @ np.linalg.inv(frames.scaling(0.5**k)))
     w, h = size
-    device = film.device
-    x = torch.arange(w, dtype=torch.float32, device=device).expand(h, w)
-    y = torch.arange(h, dtype=torch.float32, device=device)[:, None].expand(h, w)
-    if row_shift is not None:
-        x = x + row_shift.to(device)[:, None]
-    b = torch.as_tensor(back, dtype=torch.float32, device=device)
-    sx = b[0, 0] * x + b[0, 1] * y + b[0, 2]
-    sy = b[1, 0] * x + b[1, 1] * y + b[1, 2]
-    sh, sw = source.shape[-2:]
-    inside = ((sx > -0.5) & (sx < sw - 0.5) & (sy > -0.5) & (sy < sh - 0.5)).float()
-    grid = torch.stack([2 * (sx + 0.5) / sw - 1, 2 * (sy + 0.5) / sh - 1], dim=-1)[None]
-    values = F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    x = torch.arange(w, dtype=torch.float32, device=film.device)
+    y = torch.arange(h, dtype=torch.float32, device=film.device)[:, None]
+    to_source = _to_unit(*source.shape[:-3:-1]) @ frames.scaling(0.5**k) @ np.linalg.inv(matrix)
+    to_source = torch.as_tensor(to_source, dtype=torch.float32, device=film.device)
+    grid = torch.empty((h, w, 2), device=film.device)
+    for axis in (0, 1):
+        per_x, per_y, offset = to_source[axis]
+        torch.add(per_x * x + offset, per_y * y, out=grid[..., axis])
+        if row_shift is not None:
+            grid[..., axis] += per_x * row_shift.to(film.device)[:, None]
+    inside = (grid.abs().amax(-1) < 1).float()
+    values = F.grid_sample(source, grid[None], mode="bilinear", padding_mode="border", align_corners=False)
     return values[0, 0] * inside, inside
+
+
+def _to_unit(width: int, height: int) -> np.ndarray:
+    """Pixels -> the coordinates of ``grid_sample``: -1 and 1 are the picture's outer edges."""
+    return np.array([[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]])
 
 
 def _box_mean(values: Tensor, radius: int) -> Tensor:
     """Mean over a (2 radius + 1) square, zeros outside: (B, 1, H, W) -> same; by running sums."""
     size = 2 * radius + 1
-    for axis in (-2, -1):
-        values = values.movedim(axis, -1)
-        total = F.pad(values, (radius + 1, radius)).cumsum(-1)
-        values = ((total[..., size:] - total[..., :-size]) / size).movedim(-1, axis)
-    return values
+    total = F.pad(values, (radius + 1, radius)).cumsum(-1)
+    total = F.pad(total[..., size:] - total[..., :-size], (0, 0, radius + 1, radius)).cumsum(-2)
+    return (total[..., size:, :] - total[..., :-size, :]) / size**2
 
 
 def _standardised(values: Tensor, mean: Tensor, variance: Tensor, inside: Tensor, floor: float) -> Tensor:

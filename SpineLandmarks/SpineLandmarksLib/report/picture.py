@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,16 @@ _LIGHTER = [round(255 * (value / 255) ** 0.8) for value in range(256)]
 def _grey(radiograph: Radiograph, size: tuple[int, int]) -> Image.Image:
     low, high = np.percentile(radiograph.pixels[::4, ::4], (1, 99.5))
     # Shrunk first: everything after it costs less.
-    shown = np.asarray(Image.fromarray(radiograph.pixels).resize(size, Image.Resampling.BICUBIC))
+    smaller = size[1] < radiograph.size[1]
+    filtering = Image.Resampling.HAMMING if smaller else Image.Resampling.BICUBIC
+    shown = np.asarray(Image.fromarray(radiograph.pixels).resize(size, filtering))
     scaled = np.clip((shown - low) * (255 / max(high - low, 1e-6)), 0, 255)
     return Image.fromarray(scaled.astype(np.uint8)).point(_LIGHTER)
+
+
+@cache
+def _font(size: float) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size)
 
 
 class _Pen:
@@ -60,7 +68,7 @@ class _Pen:
         self.draw.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline=(0, 0, 0))
 
     def text(self, point, text: str, colour, size: float, anchor: str) -> None:
-        font = ImageFont.load_default(size * _OVERSAMPLING)
+        font = _font(size * _OVERSAMPLING)
         self.draw.text(self.at(point), text, fill=colour, font=font, anchor=anchor, stroke_width=2 * _OVERSAMPLING, stroke_fill=(0, 0, 0))
 
 
@@ -88,7 +96,7 @@ def _panel(image: Image.Image, left: int, title: str, detection: Detection, radi
 
     def write(text: str, size: int, colour=_TEXT, indent: int = 0) -> None:
         nonlocal y
-        draw.text((x + indent, y), text, fill=colour, font=ImageFont.load_default(size))
+        draw.text((x + indent, y), text, fill=colour, font=_font(size))
         y += round(size * 1.45)
 
     write(title if len(title) < 34 else "..." + title[-31:], 22)
