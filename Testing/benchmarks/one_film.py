@@ -11,7 +11,7 @@ from torch import Tensor
 from SpineLandmarksLib import films
 from SpineLandmarksLib.core.measurements import measure
 from SpineLandmarksLib.core.plausibility import checked
-from SpineLandmarksLib.model.detector import REFINEMENT, Detector
+from SpineLandmarksLib.model.detector import Detector
 from SpineLandmarksLib.model.locate import CANVAS, LOOKS
 from SpineLandmarksLib.model.networks import CornerNet, LocatorNet
 from SpineLandmarksLib.model.sampling import Pyramid
@@ -53,7 +53,7 @@ def inputs(detector: Detector, levels: Sequence[str]) -> tuple[Tensor, Tensor, T
 
     corners, refiner = nets.corners_crop.size, nets.refiner_crop.size
     n = len(levels)
-    return random(len(LOOKS), *CANVAS), random(n, corners, corners), random(n * len(REFINEMENT), refiner, refiner)
+    return random(len(LOOKS), *CANVAS), random(n, corners, corners), random(n, refiner, refiner)
 
 
 def report(detector: Detector, path: Path) -> dict[str, float]:

@@ -27,7 +27,7 @@ _SKIP_COST = 4.0
 _LEAST_DOWN, _LEAST_DOWN_SACRUM = 0.15, -0.3
 
 #: Spread of log(gap / expected gap) between neighbours.
-_GAP_SPREAD = 0.3
+_GAP_SPREAD = 0.35
 
 #: Presence that speaks neither for nor against a vertebra: peaks of maps trained with the focal
 #: loss stay low, and one that stands in line with others is a vertebra at 0.15 already.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -36,30 +36,16 @@ class Site:
     pose: Pose
     facing_right: bool
 
-    def nudged(self, back: float, up: float, zoom: float) -> Site:
-        """The same vertebra seen on a crop that lies a little elsewhere (body widths) and is larger."""
-        along = np.array([-self.pose.posterior[1], self.pose.posterior[0]])
-        shift = (back * self.pose.posterior + up * along) * self.pose.width
-        return replace(self, pose=replace(self.pose, centre=self.pose.centre + shift, width=self.pose.width * zoom))
-
-
-#: Nudges of a single crop, and of two whose readings are averaged.
-ONE = ((0.0, 0.0, 1.0),)
-TWO = ((0.03, 0.03, 1.04), (-0.03, -0.03, 0.96))
-
 
 @torch.inference_mode()
-def read_corners(
-    network: CornerNet, shape: CropShape, sites: Sequence[Site], nudges: Sequence[tuple[float, float, float]] = ONE
-) -> tuple[np.ndarray, np.ndarray]:
-    """Vertebrae of one film or of several as one batch, each on as many crops as there are nudges.
+def read_corners(network: CornerNet, shape: CropShape, sites: Sequence[Site]) -> tuple[np.ndarray, np.ndarray]:
+    """Vertebrae of one film or of several as one batch.
 
     Returns corners (n, 4, 2) in film pixels, in the order of ``CORNERS``, and their covariances
-    (n, 4, 2, 2) in film pixels squared: the spread of the heat-maps, and of the crops' readings.
+    (n, 4, 2, 2) in film pixels squared: the spread of the heat-maps.
     """
-    seen = [site.nudged(*nudge) for nudge in nudges for site in sites]
-    matrices = [shape.frame(site.pose, site.facing_right) for site in seen]
-    crops = [sample(site.film, m, (shape.size, shape.size)) for site, m in zip(seen, matrices)]
+    matrices = [shape.frame(site.pose, site.facing_right) for site in sites]
+    crops = [sample(site.film, m, (shape.size, shape.size)) for site, m in zip(sites, matrices)]
     values, inside = (torch.stack(parts)[:, None] for parts in zip(*crops))
     heatmaps = network(network_input(values, inside))
     on_crop = network.coordinates(heatmaps).double().cpu().numpy()
@@ -69,8 +55,4 @@ def read_corners(
         back = np.linalg.inv(matrix)
         points[i] = frames.apply(back, on_crop[i])
         covariances[i] = back[:2, :2] @ spread[i] @ back[:2, :2].T
-    # Law of total covariance over the crops of each vertebra.
-    points, covariances = (a.reshape(len(nudges), len(sites), *a.shape[1:]) for a in (points, covariances))
-    mean = points.mean(0)
-    apart = points - mean
-    return mean, covariances.mean(0) + (apart[..., :, None] * apart[..., None, :]).mean(0)
+    return points, covariances

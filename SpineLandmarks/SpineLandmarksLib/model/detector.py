@@ -13,7 +13,7 @@ from ..core.column import Pose
 from ..core.detection import Corner, CornerStatus, Detection
 from ..core.measurements.geometry import turn_between
 from ..core.radiograph import Radiograph
-from .crops import TWO, Site, read_corners
+from .crops import Site, read_corners
 from .locate import Located, locate
 from .sampling import Pyramid
 from .weights import Networks
@@ -46,10 +46,6 @@ MAX_MEDIAN_SPREAD = 0.075
 #: trained for (two standard deviations) is read once more, on a crop cut by what was found: degrees,
 #: shift over the width of the body, log of the size. Four of 147 on the real films.
 _STRAYED_TURN, _STRAYED_SHIFT, _STRAYED_SIZE = 15.0, 0.2, 0.3
-
-#: The crops of step 2 whose readings are averaged.
-REFINEMENT = TWO
-
 
 Progress = Callable[[str, float], None]
 
@@ -146,7 +142,7 @@ class Detector:
             for i, site in zip(strayed, _posed(again, read_corners(nets.corners, nets.corners_crop, again)[0])):
                 sites[i] = site
         progress("refine corners", 0.4)
-        points, covariances = read_corners(nets.refiner, nets.refiner_crop, sites, REFINEMENT)
+        points, covariances = read_corners(nets.refiner, nets.refiner_crop, sites)
         sites = _posed(sites, points)
         read = []
         for site, p, c in zip(sites, points, covariances):
