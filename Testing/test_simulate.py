@@ -294,5 +294,7 @@ def test_a_folder_of_films_from_the_shell(folder, tmp_path):
     seeds = [int(film.name[1:]) for film in labels.read(tmp_path / "slips")]
     wanted = [seed for seed in range(5, seeds[-1] + 1) if largest_slip(load(folder), seed) >= 0.3]
     assert len(seeds) == 2 and seeds == wanted
+    done = subprocess.run([*slipped, "--without", "sickness"], cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and "--least-slip" in done.stderr
     done = subprocess.run([*command, "--meshes", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 2 and "T1.stl" in done.stderr and "Traceback" not in done.stderr

@@ -49,16 +49,18 @@ fi
         -o "$out/locate_second_$name" "$@"
     train locate -f $films --simulated $all "$out/any_more" "$out/slips" --initial "$out/locate_second_$name/weights.safetensors" --seed 11 \
         --set fit.steps=400 -o "$out/locate_$name" "$@"
-    # Steps 1b and 2: simulated films, then both kinds, then the lowest levels marked as readers do.
+    # Steps 1b and 2: simulated films, then both kinds, then the lowest levels marked as readers do, twice.
     for net in corners refine; do
-        levels='"L5", "S1"'
-        [ "$net" = corners ] || levels='"L4", "L5", "S1"'
+        if [ "$net" = corners ]; then lowest='"L5", "S1"' last='fit.steps=500 fit.learning_rate=8e-4'
+        else lowest='"L4", "L5", "S1"' last='fit.steps=300 fit.learning_rate=6e-4 network.simulated_share=0.3'; fi
         train "$net" -f $near --set fit.steps=400 --seed 3 -o "$out/${net}_simulated"
         train "$net" -f $films --simulated $near --initial "$out/${net}_simulated/weights.safetensors" --seed 5 \
             -o "$out/${net}_first_$name" "$@"
         train "$net" -f $films --simulated $marked --initial "$out/${net}_first_$name/weights.safetensors" --seed 9 \
-            --set fit.steps=220 fit.learning_rate=5e-4 network.simulated_share=0.3 "network.simulated_levels=[$levels]" \
-            -o "$out/${net}_$name" "$@"
+            --set fit.steps=220 fit.learning_rate=5e-4 network.simulated_share=0.3 "network.simulated_levels=[$lowest]" \
+            -o "$out/${net}_second_$name" "$@"
+        train "$net" -f $films --simulated $marked --initial "$out/${net}_second_$name/weights.safetensors" --seed 21 \
+            --set $last 'network.simulated_levels=["L3", "L4", "L5", "S1"]' -o "$out/${net}_$name" "$@"
     done
 }
 python -m training export --locate "$out/locate_$name" --corners "$out/corners_$name" --refine "$out/refine_$name" \

@@ -1,7 +1,7 @@
 """How fast, as ratios measured in the same run: python -m Testing.benchmarks [FILM...]
 
 One film by stage, on one thread and on all, against this machine's convolution peak and bandwidth and
-against the pose networks of ultralytics where that is installed; what a person waits for; batches.
+against the pose networks of ultralytics where that is installed; what a person waits for; batches; learning.
 Seconds are of one machine: what is kept and compared (--save, --against) are ratios.
 """
 
@@ -39,6 +39,8 @@ def main() -> int:
     parser.add_argument("films", nargs="*", type=Path, metavar="FILM", help="default: the bundled simulated film")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, default=0, metavar="N", help="also measure batches of N films (200 take some minutes)")
+    parser.add_argument("--learning", action="store_true", help="also measure a step of training of each network")
+    parser.add_argument("--meshes", type=Path, help="with --learning: bones, to measure the simulator as well")
     parser.add_argument("--save", action="store_true", help=f"keep this run's ratios in {KEPT.name}")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a ratio is clearly worse than the kept one")
     arguments = parser.parse_args()
@@ -53,6 +55,10 @@ def main() -> int:
     ratios |= waiting.report(detector, paths[0])
     if arguments.batch:
         ratios |= archives.report(detector, paths[0], arguments.batch)
+    if arguments.learning:
+        from . import learning  # needs the training extras
+
+        ratios |= learning.report(arguments.device, arguments.meshes)
     if arguments.save:
         KEPT.write_text(json.dumps({name: round(value, 3) for name, value in ratios.items()}, indent=1) + "\n")
     worse = regressions(ratios, json.loads(KEPT.read_text())) if arguments.check else []

@@ -57,6 +57,8 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
+    if arguments.least_slip > 0 and "sickness" in arguments.without:
+        parser.error("--least-slip asks for slips, which --without sickness leaves out: give one of the two")
     try:
         anatomy, device = load(arguments.meshes), choose_device(arguments.device)
     except (FileNotFoundError, ValueError) as error:

@@ -32,7 +32,7 @@ class Pyramid:
         self.size = (pixels.shape[1], pixels.shape[0])
         self.levels = [level]
         while min(level.shape[-2:]) >= 16:
-            level = F.avg_pool2d(level, 2, ceil_mode=True, count_include_pad=False)
+            level = _halved(level)
             self.levels.append(level)
 
     def turned(self, turns: int) -> Pyramid:
@@ -45,6 +45,15 @@ class Pyramid:
     @property
     def device(self) -> torch.device:
         return self.levels[0].device
+
+
+def _halved(level: Tensor) -> Tensor:
+    """Means of 2 x 2 pixels, of one odd row or column by itself; twice as fast as pooling."""
+    height, width = level.shape[-2:]
+    if height % 2 or width % 2:
+        level = F.pad(level, (0, width % 2, 0, height % 2), mode="replicate")
+    rows = level[..., ::2, :] + level[..., 1::2, :]
+    return (rows[..., ::2] + rows[..., 1::2]) / 4
 
 
 def sample(

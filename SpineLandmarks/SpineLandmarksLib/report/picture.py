@@ -137,7 +137,7 @@ def annotate(title: str, radiograph: Radiograph, detection: Detection, measured:
     # Films with oblong pixels are shown in their true proportions.
     size = (max(1, round(HEIGHT * (w * sx) / (h * sy))), HEIGHT)
     film = _grey(radiograph, size)
-    film = film.resize([_OVERSAMPLING * side for side in size], Image.Resampling.NEAREST).convert("RGB")
+    film = Image.merge("RGB", 3 * [film.resize([_OVERSAMPLING * side for side in size], Image.Resampling.NEAREST)])
     pen = _Pen(film, np.array(film.size) / (w, h))
     for angle in constructions(detection, radiograph.size, measured):
         _draw_construction(pen, angle)
