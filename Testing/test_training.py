@@ -125,15 +125,6 @@ def test_locator_learns_from_real_and_simulated_films_alike(labelled):
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
 
-def test_sacrum_counts_in_the_locators_losses(labelled):
-    losses = []
-    for weight in (1.0, 4.0):
-        task = LocateTask(LocateConfig(batch=2, whole_film=1.0, sacral_weight=weight), labelled)
-        torch.manual_seed(0)
-        losses.append(float(task.loss(task.build().eval(), np.random.default_rng(0)).detach()))
-    assert losses[0] != pytest.approx(losses[1])
-
-
 def test_locator_learns_of_frontal_films_only_that_they_face_neither_side(labelled):
     task = LocateTask(LocateConfig(batch=4, frontal_share=1.0, facing_weight=1.0), [*labelled, _frontal("ap")], [_frontal("made", "simulated")])
     assert len(task.real) == 1 and [len(some) for some in task.frontal] == [1, 1]

@@ -55,7 +55,7 @@ def blur(pictures: Tensor, sigmas: np.ndarray) -> Tensor:
 
 
 def photometric(pictures: Tensor, inside: Tensor, rng: np.random.Generator, strength: float = 1.0) -> Tensor:
-    """Exposure, blur, unsharp masking, noise, vignettes, marks and collimation, at random."""
+    """Exposure, blur, unsharp masking, noise, vignettes, marks, folds and collimation, at random."""
     n, _, h, w = pictures.shape
 
     def sometimes(p: float, values: np.ndarray, otherwise: float) -> np.ndarray:
@@ -88,6 +88,12 @@ def photometric(pictures: Tensor, inside: Tensor, rng: np.random.Generator, stre
             y, x = rng.integers(0, h - bh + 1), rng.integers(0, w - bw + 1)
             mix = rng.uniform(0.3, 1)
             v[i, :, y : y + bh, x : x + bw] = (1 - mix) * v[i, :, y : y + bh, x : x + bw] + mix * rng.uniform(0, 1)
+        if rng.random() < 0.25 * strength:
+            # A fold or scratch, mostly level: old films are kept folded, and screens have seams.
+            angle, width = rng.normal(0, 0.3), rng.uniform(0.004, 0.03)
+            y = torch.linspace(-1, 1, h, device=v.device)[:, None] - rng.uniform(-1, 1)
+            x = torch.linspace(-1, 1, w, device=v.device)[None]
+            v[i, 0] += rng.uniform(-0.6, 0.4) * torch.exp(-(((np.cos(angle) * y + np.sin(angle) * x) / width) ** 2) / 2)
         if rng.random() < 0.2 * strength:
             # A collimator blade, straight across one side.
             angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.55, 1.0)

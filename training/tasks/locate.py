@@ -20,8 +20,6 @@ from ..labels import LabelledFilm
 from . import augment
 from .shelf import Shelf
 
-SACRUM = LEVELS.index("S1")
-
 
 @dataclass(frozen=True)
 class LocateConfig:
@@ -33,7 +31,6 @@ class LocateConfig:
     dsnt_weight: float = 0.5
     name_weight: float = 1.0
     facing_weight: float = 0.2
-    sacral_weight: float = 1.0  # of S1, over that of a body
     simulated_share: float = 0.4  # of the canvases, when there are simulated films
     frontal_share: float = 0.12  # of the canvases, when there are films that are not lateral
 
@@ -146,22 +143,20 @@ class LocateTask:
             if not len(v["points"]):
                 continue
             cells = torch.as_tensor((v["points"] + 0.5) / STRIDE - 0.5, dtype=torch.float32, device=self.device)
-            counts = torch.where(torch.as_tensor(v["indices"] == SACRUM, device=self.device), c.sacral_weight, 1.0)
-            presence = presence + _presence_loss(out.presence[i], cells, counts, v["gap"] / STRIDE, v["away"]) / len(cells)
+            presence = presence + _presence_loss(out.presence[i], cells, v["gap"] / STRIDE, v["away"]) / len(cells)
             # Names are read anywhere within the body, not only at its exact centre.
             jitter = torch.as_tensor(rng.normal(0, 0.1 * v["gap"] / STRIDE, (3, len(cells), 2)), dtype=torch.float32, device=self.device)
             spots = (cells + jitter).reshape(-1, 2)
             grid = torch.stack([(2 * spots[:, 0] + 1) / w - 1, (2 * spots[:, 1] + 1) / h - 1], -1)
             read = F.grid_sample(out.levels[i : i + 1], grid[None, None], padding_mode="border", align_corners=False)[0, :, 0].T
             wanted = torch.as_tensor(v["indices"], device=self.device).repeat(3)
-            wrong = F.cross_entropy(read, wanted, label_smoothing=0.02, reduction="none")
-            naming = naming + v["named"] * (counts.repeat(3) * wrong).sum() / 3
+            naming = naming + v["named"] * F.cross_entropy(read, wanted, label_smoothing=0.02, reduction="sum") / 3
             heat = dsnt.spatial_softmax(out.levels[i, v["indices"]])
             size = heat.new_tensor([w, h])
             distance = (dsnt.dsnt(heat) - dsnt.to_normalised(cells, size)).norm(dim=-1)
             js = dsnt.js_divergence(heat, dsnt.gaussian(cells, (w, h), c.sigma))
-            place = place + v["named"] * (counts * (distance + js)).sum()
-            weight += v["named"] * float(counts.sum())
+            place = place + v["named"] * (distance + js).sum()
+            weight += v["named"] * len(cells)
         return loss + presence / c.batch + (c.name_weight * naming + c.dsnt_weight * place) / max(weight, 1.0)
 
     @torch.no_grad()
@@ -193,10 +188,9 @@ class LocateTask:
         }
 
 
-def _presence_loss(logits: Tensor, cells: Tensor, counts: Tensor, gap: float, away: np.ndarray) -> Tensor:
+def _presence_loss(logits: Tensor, cells: Tensor, gap: float, away: np.ndarray) -> Tensor:
     """Penalty-reduced focal loss of Zhou et al., "Objects as Points" (2019), eq. 1, summed.
 
-    ``counts``: what each of the vertebrae at ``cells`` counts.
     ``away``: canvas points around which nothing is said, because vertebrae there are not labelled.
     """
     h, w = logits.shape
@@ -206,10 +200,10 @@ def _presence_loss(logits: Tensor, cells: Tensor, counts: Tensor, gap: float, aw
     target = torch.exp(-((grid - cells[:, None, None]) ** 2).sum(-1) / (2 * sigma**2)).amax(0)
     ignored = torch.as_tensor((away + 0.5) / STRIDE - 0.5, dtype=logits.dtype, device=logits.device)
     counted = ((grid - ignored[:, None, None]) ** 2).sum(-1).amin(0) > (0.6 * gap) ** 2
-    peak = torch.zeros_like(target)
+    peak = torch.zeros_like(target, dtype=torch.bool)
     nearest = cells.round().long()
-    peak[nearest[:, 1].clamp(0, h - 1), nearest[:, 0].clamp(0, w - 1)] = counts
+    peak[nearest[:, 1].clamp(0, h - 1), nearest[:, 0].clamp(0, w - 1)] = True
     probability = logits.sigmoid()
     positive = -F.logsigmoid(logits) * (1 - probability) ** 2
     negative = -F.logsigmoid(-logits) * probability**2 * (1 - target) ** 4
-    return (peak * positive).sum() + (negative * counted)[peak == 0].sum()
+    return positive[peak].sum() + (negative * counted)[~peak].sum()

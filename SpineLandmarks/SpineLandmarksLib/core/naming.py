@@ -40,7 +40,7 @@ _NEUTRAL_NAME, _LEAST_NAME = 0.1, 0.01
 #: What a body's name counts: bodies look alike, so neighbours that are named wrong are wrong
 #: together, and all of them must not outvote one sacrum. That looks like nothing else, and its name
 #: counts whole.
-_BODY_NAME = 0.25
+_BODY_NAME = 0.15
 
 #: Limit of one candidate's presence, in nats.
 _PRESENCE_LIMIT = 3.0
