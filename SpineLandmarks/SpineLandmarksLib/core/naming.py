@@ -20,7 +20,7 @@ _SACRAL_GAP = 0.7
 
 #: Cost of a vertebra that was not seen between two that were: dear, because a wide disc must not
 #: become a vertebra.
-_SKIP_COST = 4.0
+_SKIP_COST = 2.5
 
 #: How far down a step must go, as the cosine to the vertical: the sacrum of a slipped or very
 #: lordotic spine lies nearly behind L5.
