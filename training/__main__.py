@@ -134,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("export", help="pack three runs into a weights folder with its manifest")
     for name in config.NETWORKS:
-        command.add_argument(f"--{name}", type=Path, required=True, metavar="RUN")
+        command.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="RUN", help="several: their weights' average")
     command.add_argument("-o", "--output", type=Path, required=True)
     command.add_argument("--version", required=True)
     command.add_argument("--data", required=True, help="one sentence: what it was trained on")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -26,21 +27,27 @@ def _compact(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
 
 
+def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    return torch.stack([tensor.double() for tensor in tensors]).mean(0).to(tensors[0].dtype)
+
+
 def export(
-    runs: dict[str, Path], crops: dict[str, dict], out: Path, version: str, training_data: str,
+    runs: dict[str, Sequence[Path]], crops: dict[str, dict], out: Path, version: str, training_data: str,
     sd_scale: tuple[float, float] = (1.0, 1.0), best: bool = False,
 ) -> dict:
     """Write weights and manifest to ``out``; returns the manifest.
 
     ``runs`` maps locate, corners and refine to run folders with ``weights.safetensors``, or with
-    ``best`` to take ``best.safetensors``; ``crops`` holds the crop shapes that the manifest repeats;
+    ``best`` to take ``best.safetensors``; weights of several runs are averaged, which only makes sense of one
+    network at several moments of its training (Izmailov et al., UAI 2018); ``crops`` holds the crop shapes that the manifest repeats;
     ``sd_scale`` the factors of ``calibrate``. Raises ValueError for a file over 16 MiB.
     """
     out.mkdir(parents=True, exist_ok=True)
     networks = {}
-    for name, run in runs.items():
+    for name, some in runs.items():
         path = out / f"{name}.safetensors"
-        save_file({k: _compact(v).contiguous() for k, v in load_file(run / f"{'best' if best else 'weights'}.safetensors").items()}, path)
+        moments = [load_file(run / f"{'best' if best else 'weights'}.safetensors") for run in some]
+        save_file({key: _compact(_mean([moment[key] for moment in moments])).contiguous() for key in moments[0]}, path)
         path.chmod(0o644)  # safetensors writes files that only their owner can read
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}")
