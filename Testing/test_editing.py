@@ -1,10 +1,13 @@
 """Levels renamed, vertebrae added and deleted, without Slicer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from SpineLandmarksLib.core import editing
 from SpineLandmarksLib.core.construction import constructions, level_name_place
+from SpineLandmarksLib.core.detection import CornerStatus
 from SpineLandmarksLib.core.measurements import measure
 
 from .conftest import make_detection
@@ -78,3 +81,13 @@ def test_constructions_stay_on_the_film_and_meet_the_plates(detection):
     without_s1 = editing.delete_vertebra(detection, "S1")
     assert [c.id for c in constructions(without_s1, size, measure(without_s1))] == ["LL_L1_L5"]
     assert level_name_place(detection, "S1")[1] > centre(detection, "S1")[1]
+
+
+@pytest.mark.parametrize(("outside", "named"), [(("SA",), True), (("SA", "SP"), False)])
+def test_a_body_cut_by_the_films_edge_keeps_its_name_while_most_of_it_shows(detection, outside, named):
+    cut = {name: replace(c, status=CornerStatus.OUTSIDE) if name in outside else c for name, c in detection.corners["L1"].items()}
+    place = level_name_place(replace(detection, corners={**detection.corners, "L1": cut}), "L1")
+    if named:
+        np.testing.assert_allclose(place, centre(detection, "L1"))
+    else:
+        assert place is None

@@ -102,12 +102,15 @@ def constructions(detection: Detection, size: tuple[int, int], measured: Iterabl
 
 
 def level_name_place(detection: Detection, level: str) -> np.ndarray | None:
-    """Where a vertebra's name stands: in the body, below the sacrum's plate; None without a superior plate."""
-    positions = {name: c.position for name, c in detection.corners[level].items() if c.status is not CornerStatus.OUTSIDE}
-    if not {"SA", "SP"} <= positions.keys():
-        return None
-    if {"IA", "IP"} <= positions.keys():
+    """Where a vertebra's name stands: in the body, below the sacrum's plate; None where neither a body with at
+    least three corners on the film nor a superior plate is there."""
+    corners = detection.corners[level]
+    positions = {name: corner.position for name, corner in corners.items()}
+    shown = {name for name, corner in corners.items() if corner.status is not CornerStatus.OUTSIDE}
+    if {"SA", "SP", "IA", "IP"} <= positions.keys() and len(shown) >= 3:
         return column.body_centre(positions, level)
+    if not {"SA", "SP"} <= shown:
+        return None
     plate = positions["SP"] - positions["SA"]
     down = np.array([-plate[1], plate[0]]) * (1 if detection.facing == "left" else -1)
     return (positions["SA"] + positions["SP"]) / 2 + 0.3 * down
