@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from SpineLandmarksLib import films
+from SpineLandmarksLib.core.detection import CornerStatus
 from SpineLandmarksLib.core.radiograph import Radiograph
 from SpineLandmarksLib.films.find import find_films
 from SpineLandmarksLib.model.detector import NoSpineFound
@@ -45,6 +46,17 @@ def test_mirrored_film_gives_the_mirrored_corners(detector, sample_film):
     w = film.size[0]
     errors = errors_over_width(mirrored, lambda p: np.array([w - 1 - p[0], p[1]]))
     assert np.median(list(errors.values())) < 0.08
+
+
+def test_corners_where_the_film_is_burnt_out_are_uncertain(detector, sample_film):
+    film, true = films.read(sample_film), truth()
+    x, y = true["L4", "IP"]
+    reach = int(0.4 * np.linalg.norm(true["L4", "IA"] - true["L4", "IP"]))
+    pixels = film.pixels.copy()
+    pixels[int(y) - reach : int(y) + reach, int(x) - reach : int(x) + reach] = pixels.max()
+    found = detector.detect(Radiograph(pixels))
+    assert found.corners["L4"]["IP"].status is CornerStatus.UNCERTAIN
+    assert found.corners["L2"]["SA"].status is CornerStatus.OK
 
 
 def test_a_vertebra_that_stands_elsewhere_is_read_again(detector, sample_film, monkeypatch):

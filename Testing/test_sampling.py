@@ -52,3 +52,16 @@ def test_network_input_ignores_exposure():
         views.append(network_input(values[None, None], inside[None, None]))
     torch.testing.assert_close(views[0], views[1], atol=2e-3, rtol=1e-3)
     assert views[0].shape == (1, 3, 192, 128) and torch.isfinite(views[0]).all()
+
+
+def test_flat_share_tells_burnt_out_places_from_others():
+    pixels = np.random.default_rng(0).normal(100, 12, (400, 300))
+    pixels[200:, 150:] = 255  # burnt out
+    film = Pyramid(pixels)
+    assert film.flat_share(np.array([230.0, 300.0]), 40) == 1.0
+    assert film.flat_share(np.array([60.0, 80.0]), 40) < 0.2
+    assert 0.2 < film.flat_share(np.array([150.0, 300.0]), 40) < 0.8
+    assert film.flat_share(np.array([-90.0, 80.0]), 40) == 0.0  # nowhere near the film
+    turned = film.turned(1)
+    x, y = 230.0, 300.0
+    assert turned.flat_share(np.array([y, 299 - x]), 40) == 1.0

@@ -16,7 +16,7 @@ MIN_NAMING_CONFIDENCE = 0.5
 
 class CornerStatus(StrEnum):
     OK = "ok"
-    UNCERTAIN = "uncertain"  # the networks disagree or see nothing sharp: look before you use it
+    UNCERTAIN = "uncertain"  # the networks see nothing sharp, or the film shows nothing there: look before you use it
     OUTSIDE = "outside"  # beyond the film's edge: extrapolated, not used for measurements
     EDITED = "edited"  # placed by a reader
 

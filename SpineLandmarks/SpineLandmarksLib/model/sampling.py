@@ -42,6 +42,14 @@ class Pyramid:
         other.size = self.size if turns % 2 == 0 else self.size[::-1]
         return other
 
+    def flat_share(self, point: np.ndarray, radius: float) -> float:
+        """Share of the pixels around a point (film pixels) that have one and the same grey: nearly 1 where the
+        film is burnt out or black, whatever a network may see there. Same: within a 255th of the film's contrast."""
+        (x, y), r = np.round(point).astype(int), max(4, int(radius))
+        step = max(1, r // 8)  # 16 x 16 pixels are enough
+        patch = self.levels[0][0, 0, max(0, y - r) : max(0, y + r + 1) : step, max(0, x - r) : max(0, x + r + 1) : step]
+        return float(((patch - patch.median()).abs() <= 1 / 255).float().mean()) if patch.numel() else 0.0
+
     @property
     def device(self) -> torch.device:
         return self.levels[0].device
