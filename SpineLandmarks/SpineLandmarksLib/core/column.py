@@ -95,6 +95,7 @@ def _tilts(levels: Sequence[str], centres: np.ndarray, back: float) -> list[floa
         return tilts
     sacrum = levels[-1] == "S1"
     l5 = last - sacrum
+    # Through up to five bodies; where L5 has none above it, the step to S1 must do.
     line = lean(centres[max(l5, 1)] - centres[max(l5 - 4, 0)])
     if sacrum:
         tilts[l5] = line + _L5_LEAN + _L5_FOLLOWS * (lean(centres[last] - centres[l5]) - line)

@@ -47,7 +47,7 @@ TURNING_MARGIN = 2.0
 MAX_MEDIAN_SPREAD = 0.075
 
 #: A vertebra that step 1b finds further from where the chain of centres had put it than its network is
-#: trained for (two standard deviations) is read once more, on a crop cut by what was found: degrees,
+#: trained for (some two standard deviations) is read once more, on a crop cut by what was found: degrees,
 #: shift over the width of the body, log of the size. Four of 147 on the real films.
 _STRAYED_TURN, _STRAYED_SHIFT, _STRAYED_SIZE = 15.0, 0.2, 0.3
 
