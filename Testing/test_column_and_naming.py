@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from SpineLandmarksLib.core import column
+from SpineLandmarksLib.core import column, frames
 from SpineLandmarksLib.core.anatomy import LEVELS, corners_of
 from SpineLandmarksLib.core.naming import name_chain
 
@@ -93,8 +93,7 @@ def test_a_slipped_vertebra_does_not_turn_the_sacrum(facing_right):
 
 def test_poses_turn_with_a_tilted_column():
     centres = column_of(LUMBAR, tilt=0.0)
-    angle = np.radians(20)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turn = frames.rotation_about(np.zeros(2), 20)[:2, :2]
     for levels in (LUMBAR, LUMBAR[:-1], LUMBAR[:4], LUMBAR[-2:]):
         straight, tilted = (column.poses_from_centres(levels, c[LUMBAR.index(levels[0]) :][: len(levels)], False) for c in (centres, centres @ turn.T))
         for a, b in zip(straight, tilted):

@@ -61,7 +61,7 @@ def test_corners_where_the_film_is_burnt_out_are_uncertain(detector, sample_film
 
 def test_a_vertebra_that_stands_elsewhere_is_read_again(detector, sample_film, monkeypatch):
     """A rough pose that is far off is found by two reads of step 1b, and one that is right by one."""
-    from SpineLandmarksLib.core import column
+    from SpineLandmarksLib.core import column, frames
     from SpineLandmarksLib.model import detector as module
     from SpineLandmarksLib.model.crops import Site, read_corners
     from SpineLandmarksLib.model.sampling import Pyramid
@@ -76,8 +76,7 @@ def test_a_vertebra_that_stands_elsewhere_is_read_again(detector, sample_film, m
     true, film = truth(), Pyramid(films.read(sample_film).pixels)
     corners = {level: {name: true[level, name] for name in ("SA", "SP", "IA", "IP")} for level in ("L2", "L4")}
     poses = {level: column.pose_from_corners(c, level) for level, c in corners.items()}
-    turn = np.radians(25)
-    turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ poses["L4"].posterior
+    turned = frames.rotation_about(np.zeros(2), 25)[:2, :2] @ poses["L4"].posterior
     poses["L4"] = column.Pose(poses["L4"].centre, turned, poses["L4"].width)
     read = detector.read([Site(film, level, pose, False) for level, pose in poses.items()])
     assert batches == [["L2", "L4"], ["L4"], ["L2", "L4"]]

@@ -16,6 +16,7 @@ def _with_lively_norms(network: nn.Module) -> nn.Module:
         if isinstance(module, nn.BatchNorm2d):
             for tensor, low in ((module.running_var, 0.5), (module.weight, 0.5), (module.running_mean, -0.5), (module.bias, -0.5)):
                 tensor.data.copy_(low + torch.rand(tensor.shape, generator=generator))
+            module.running_var *= 0.1  # as weak as fresh convolutions leave the signal: it must reach the last layer
     return network.eval()
 
 
@@ -29,7 +30,7 @@ def test_fused_network_is_the_network(build, shape):
         got = fuse(network)(x)
     assert not any(isinstance(m, nn.BatchNorm2d | nn.Conv2d) for m in network.modules())
     for a, b in zip(*(vars(o).values() if hasattr(o, "presence") else (o,) for o in (wanted, got))):
-        assert float(a.abs().max()) > 0  # not all of it stopped at some limit
+        assert float(a.std()) > 0
         np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-3 * float(a.abs().max()))
 
 

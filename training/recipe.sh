@@ -50,6 +50,7 @@ fi
     train locate -f $films --simulated $all "$out/any_more" "$out/slips" --initial "$out/locate_second_$name/weights.safetensors" --seed 11 \
         --set fit.steps=400 -o "$out/locate_$name" "$@"
     # Steps 1b and 2: simulated films, then both kinds, then the lowest levels marked as readers do, twice.
+    low_levels='network.simulated_levels=["L3", "L4", "L5", "S1"]'
     for net in corners refine; do
         if [ "$net" = corners ]; then lowest='"L5", "S1"' last='fit.steps=500 fit.learning_rate=8e-4' seed=21
         else lowest='"L4", "L5", "S1"' last='fit.steps=300 fit.learning_rate=6e-4 network.simulated_share=0.3' seed=22; fi
@@ -60,11 +61,11 @@ fi
             --set fit.steps=220 fit.learning_rate=5e-4 network.simulated_share=0.3 "network.simulated_levels=[$lowest]" \
             -o "$out/${net}_second_$name" "$@"
         train "$net" -f $films --simulated $marked --initial "$out/${net}_second_$name/weights.safetensors" --seed $seed \
-            --set $last 'network.simulated_levels=["L3", "L4", "L5", "S1"]' -o "$out/${net}_$name" "$@"
+            --set $last "$low_levels" -o "$out/${net}_$name" "$@"
     done
     # Step 2 a little longer; what ships is the average of both moments.
     train refine -f $films --simulated $marked --initial "$out/refine_$name/weights.safetensors" --seed 41 \
-        --set fit.steps=260 fit.learning_rate=4e-4 network.simulated_share=0.3 'network.simulated_levels=["L3", "L4", "L5", "S1"]' \
+        --set fit.steps=260 fit.learning_rate=4e-4 network.simulated_share=0.3 "$low_levels" \
         -o "$out/refine_more_$name" "$@"
 }
 python -m training export --locate "$out/locate_$name" --corners "$out/corners_$name" --refine "$out/refine_$name" "$out/refine_more_$name" \

@@ -2,7 +2,7 @@
 
 One film by stage, on one thread and on all, against this machine's convolution peak and bandwidth and
 against the pose networks of ultralytics where that is installed; what a person waits for; batches; learning.
-Seconds are of one machine: what is kept and compared (--save, --against) are ratios.
+Seconds are of one machine: what is kept and compared (--save, --check) are ratios.
 """
 
 from __future__ import annotations

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from SpineLandmarksLib import films
 from SpineLandmarksLib.core.column import pose_from_corners
-from SpineLandmarksLib.core.detection import Detection
 from SpineLandmarksLib.core.measurements import measure
 from SpineLandmarksLib.core.plausibility import checked
+from SpineLandmarksLib.model.crops import Site, cut
 from SpineLandmarksLib.model.detector import Detector
 from SpineLandmarksLib.model.locate import CANVAS, LOOKS
 from SpineLandmarksLib.model.networks import CornerNet, LocatorNet
-from SpineLandmarksLib.model.sampling import Pyramid, network_input, sample
+from SpineLandmarksLib.model.sampling import Pyramid
 from SpineLandmarksLib.report import picture
 
 from .rulers import bandwidth, peak, rivals, roofline, seconds
@@ -32,11 +32,13 @@ def stages(detector: Detector, path: Path) -> dict[str, float]:
     measured = tuple(measure(found))
     canvas, crops, refined = inputs(detector, found.levels)
     prepared = Pyramid(film.pixels, device)
+    poses = {level: pose_from_corners({name: c.position for name, c in corners.items()}, level) for level, corners in found.corners.items()}
+    sites = [Site(prepared, level, pose, found.facing == "right") for level, pose in poses.items()]
     with torch.inference_mode():
         times = {
             "read": seconds(lambda: films.read(path)),
             "prepare": seconds(lambda: Pyramid(film.pixels, device), device),
-            "crops": seconds(lambda: crops_of_step_2(detector, prepared, found), device),
+            "crops": seconds(lambda: cut(nets.refiner_crop, sites), device),
             "1a network": seconds(lambda: nets.locator(canvas), device),
             "1b network": seconds(lambda: nets.corners(crops), device),
             "2 network": seconds(lambda: nets.refiner(refined), device),
@@ -58,16 +60,6 @@ def inputs(detector: Detector, levels: Sequence[str]) -> tuple[Tensor, Tensor, T
     corners, refiner = nets.corners_crop.size, nets.refiner_crop.size
     n = len(levels)
     return random(len(LOOKS), *CANVAS), random(n, corners, corners), random(n, refiner, refiner)
-
-
-def crops_of_step_2(detector: Detector, film: Pyramid, found: Detection) -> Tensor:
-    """Cut and normalise the crops of all vertebrae, as step 2 does."""
-    shape = detector.networks.refiner_crop
-    size = (shape.size, shape.size)
-    right = found.facing == "right"
-    poses = [pose_from_corners({name: c.position for name, c in corners.items()}, level) for level, corners in found.corners.items()]
-    values, inside = (torch.stack(parts)[:, None] for parts in zip(*(sample(film, shape.frame(pose, right), size) for pose in poses)))
-    return network_input(values, inside)
 
 
 def report(detector: Detector, path: Path) -> dict[str, float]:

@@ -28,6 +28,7 @@ _SACRAL_LEAN = 38.0
 _L5_LEAN, _L5_FOLLOWS = 14.0, 0.35
 _L5_LEAN_WITHOUT_S1 = 22.0
 
+
 @dataclass(frozen=True)
 class Pose:
     """One vertebra in film pixels: centre (2,), unit vector from anterior to posterior (2,), width."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..core import frames
 from ..core.column import Pose
@@ -37,6 +38,14 @@ class Site:
     facing_right: bool
 
 
+def cut(shape: CropShape, sites: Sequence[Site]) -> tuple[Tensor, list[np.ndarray]]:
+    """What a network sees of some vertebrae, (n, 3, size, size), and each one's film -> crop map."""
+    matrices = [shape.frame(site.pose, site.facing_right) for site in sites]
+    crops = [sample(site.film, m, (shape.size, shape.size)) for site, m in zip(sites, matrices)]
+    values, inside = (torch.stack(parts)[:, None] for parts in zip(*crops))
+    return network_input(values, inside), matrices
+
+
 @torch.inference_mode()
 def read_corners(network: CornerNet, shape: CropShape, sites: Sequence[Site]) -> tuple[np.ndarray, np.ndarray]:
     """Vertebrae of one film or of several as one batch.
@@ -44,10 +53,8 @@ def read_corners(network: CornerNet, shape: CropShape, sites: Sequence[Site]) ->
     Returns corners (n, 4, 2) in film pixels, in the order of ``CORNERS``, and their covariances
     (n, 4, 2, 2) in film pixels squared: the spread of the heat-maps.
     """
-    matrices = [shape.frame(site.pose, site.facing_right) for site in sites]
-    crops = [sample(site.film, m, (shape.size, shape.size)) for site, m in zip(sites, matrices)]
-    values, inside = (torch.stack(parts)[:, None] for parts in zip(*crops))
-    heatmaps = network(network_input(values, inside))
+    crops, matrices = cut(shape, sites)
+    heatmaps = network(crops)
     on_crop = network.coordinates(heatmaps).double().cpu().numpy()
     spread = (dsnt.covariance(heatmaps) * STRIDE**2).double().cpu().numpy()
     points, covariances = np.empty_like(on_crop), np.empty_like(spread)

@@ -14,7 +14,7 @@ from ..core import frames
 from ..core.naming import Chain, name_chain
 from . import dsnt
 from .networks import STRIDE, LocatorNet, LocatorOutput
-from .sampling import Pyramid, network_input, sample
+from .sampling import Pyramid, grid_through, network_input, sample
 
 #: (width, height) of the canvas that a film is letterboxed into.
 CANVAS = (256, 448)
@@ -59,12 +59,9 @@ def _back_on_canvas(maps: Tensor, view: np.ndarray) -> tuple[Tensor, Tensor]:
     """Resample (C, h, w) maps of a view onto the canvas grid; also the (h, w) mask of what it saw."""
     h, w = maps.shape[-2:]
     to_cells = frames.scaling(1 / STRIDE)
-    m = torch.as_tensor(to_cells @ view @ np.linalg.inv(to_cells), dtype=maps.dtype, device=maps.device)
-    y, x = torch.meshgrid(torch.arange(h, device=maps.device, dtype=maps.dtype), torch.arange(w, device=maps.device, dtype=maps.dtype), indexing="ij")
-    vx, vy = m[0, 0] * x + m[0, 1] * y + m[0, 2], m[1, 0] * x + m[1, 1] * y + m[1, 2]
-    grid = torch.stack([(2 * vx + 1) / w - 1, (2 * vy + 1) / h - 1], -1)[None]
-    seen = ((grid.abs() <= 1).all(-1)[0]).to(maps.dtype)
-    return F.grid_sample(maps[None], grid, padding_mode="border", align_corners=False)[0], seen
+    grid = grid_through(to_cells @ view @ np.linalg.inv(to_cells), (w, h), maps)
+    seen = (grid.abs() <= 1).all(-1).to(maps.dtype)
+    return F.grid_sample(maps[None], grid[None], padding_mode="border", align_corners=False)[0], seen
 
 
 @torch.inference_mode()

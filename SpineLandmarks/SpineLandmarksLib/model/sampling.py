@@ -84,25 +84,31 @@ def sample(
     shrink = 1.0 / frames.scale_of(matrix)
     k = int(np.clip(round(math.log2(max(shrink, 1e-6))), 0, len(film.levels) - 1))
     source = film.levels[k]
-    w, h = size
-    x = torch.arange(w, dtype=torch.float32, device=film.device)
-    y = torch.arange(h, dtype=torch.float32, device=film.device)[:, None]
-    to_source = _to_unit(*source.shape[:-3:-1]) @ frames.scaling(0.5**k) @ np.linalg.inv(matrix)
-    to_source = torch.as_tensor(to_source, dtype=torch.float32, device=film.device)
-    grid = torch.empty((h, w, 2), device=film.device)
-    for axis in (0, 1):
-        per_x, per_y, offset = to_source[axis]
-        torch.add(per_x * x + offset, per_y * y, out=grid[..., axis])
-        if row_shift is not None:
-            grid[..., axis] += per_x * row_shift.to(film.device)[:, None]
+    grid = grid_through(frames.scaling(0.5**k) @ np.linalg.inv(matrix), size, source, row_shift)
     inside = (grid.abs().amax(-1) < 1).float()
     values = F.grid_sample(source, grid[None], mode="bilinear", padding_mode="border", align_corners=False)
     return values[0, 0] * inside, inside
 
 
-def _to_unit(width: int, height: int) -> np.ndarray:
-    """Pixels -> the coordinates of ``grid_sample``: -1 and 1 are the picture's outer edges."""
-    return np.array([[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]])
+def grid_through(back: np.ndarray, size: tuple[int, int], source: Tensor, row_shift: Tensor | None = None) -> Tensor:
+    """Where a canvas reads its source: (height, width, 2) coordinates of ``grid_sample``, in which -1 and 1
+    are the source's outer edges.
+
+    ``back``: 3x3 canvas -> source map, in pixels of each; ``size``: (width, height) of the canvas; ``source``
+    (..., height, width); ``row_shift`` as for :func:`sample`.
+    """
+    (w, h), (sh, sw) = size, source.shape[-2:]
+    to_unit = np.array([[2 / sw, 0, 1 / sw - 1], [0, 2 / sh, 1 / sh - 1], [0, 0, 1]])
+    m = torch.as_tensor(to_unit @ back, dtype=torch.float32, device=source.device)
+    x = torch.arange(w, dtype=torch.float32, device=source.device)
+    y = torch.arange(h, dtype=torch.float32, device=source.device)[:, None]
+    grid = torch.empty((h, w, 2), device=source.device)
+    for axis in (0, 1):
+        per_x, per_y, offset = m[axis]
+        torch.add(per_x * x + offset, per_y * y, out=grid[..., axis])
+        if row_shift is not None:
+            grid[..., axis] += per_x * row_shift.to(source.device)[:, None]
+    return grid
 
 
 def _box_mean(values: Tensor, radius: int) -> Tensor:
