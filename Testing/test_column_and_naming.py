@@ -1,7 +1,9 @@
+import itertools
+
 import numpy as np
 import pytest
 
-from SpineLandmarksLib.core import column, frames
+from SpineLandmarksLib.core import column, frames, naming
 from SpineLandmarksLib.core.anatomy import LEVELS, corners_of
 from SpineLandmarksLib.core.naming import name_chain
 
@@ -56,6 +58,50 @@ def test_stray_candidate_beside_the_column_is_left_out():
 def test_vague_names_give_low_confidence():
     chain = name_chain(column_of(LUMBAR), np.full(7, 0.9), names_of(LUMBAR, sure=0.05))
     assert chain.naming_confidence < 0.4
+
+
+def test_a_vertebra_that_may_stand_in_between_lowers_the_confidence():
+    """The lowest candidates are L5 and S1, or S1 and a blot below it: all names above hang on that."""
+    levels = (*LUMBAR, "S1")
+    names = np.vstack([names_of(LUMBAR[:-1]), names_of(["S1", "S1"])])
+
+    def confidence(of_the_lowest):
+        chain = name_chain(column_of(levels), np.array([0.9] * 7 + [of_the_lowest]), names)
+        assert chain.levels[-1] == "S1"
+        return chain.naming_confidence
+
+    assert confidence(0.05) > 0.8 > 0.7 > confidence(0.3)
+
+
+def _counted_one_by_one(centres, presence, names):
+    """(18, n) evidence for the best chain through each candidate by each name, of all that there are."""
+    n, gap = len(centres), naming._typical_gap(centres, presence)
+    node, through = naming._node_evidence(presence, names), np.full((len(LEVELS), n), -np.inf)
+
+    def cost(a, b, above, level):
+        skip, sacral = level - above, LEVELS[level] == "S1"
+        expected = gap * (skip - 1 + (naming._SACRAL_GAP if sacral else 1))
+        least_down = naming._LEAST_DOWN_SACRUM if sacral else naming._LEAST_DOWN
+        return naming._edge_costs(centres, expected, least_down)[a, b] + naming._SKIP_COST * (skip - 1)
+
+    for order in (some for k in range(n) for some in itertools.permutations(range(n), k + 1)):
+        for top, *skips in itertools.product(range(len(LEVELS)), *[(1, 2)] * (len(order) - 1)):
+            levels = np.cumsum([top, *skips])
+            if levels[-1] < len(LEVELS):
+                score = sum(node[levels, list(order)]) - sum(map(cost, order, order[1:], levels, levels[1:]))
+                through[levels, list(order)] = np.maximum(through[levels, list(order)], score)
+    return through
+
+
+def test_best_chain_is_the_best_of_all_that_can_be_counted():
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        centres = column_of(range(3)) + rng.normal(0, 6, (3, 2))
+        presence, names = rng.uniform(0.1, 0.9, 3), np.log(rng.dirichlet(np.full(len(LEVELS), 0.3), 3))
+        through = _counted_one_by_one(centres, presence, names)
+        np.testing.assert_allclose(naming._Chains(centres, presence, names).through, through)
+        chain = name_chain(centres, presence, names)
+        assert chain is None or chain.evidence == pytest.approx(through.max())
 
 
 @pytest.mark.parametrize("n", [0, 1])

@@ -85,6 +85,24 @@ def test_a_vertebra_that_stands_elsewhere_is_read_again(detector, sample_film, m
         assert np.median(errors) < 0.08
 
 
+def test_a_film_whose_names_are_not_sure_gets_a_second_look(detector, sample_film, monkeypatch):
+    from SpineLandmarksLib.model import locate as module
+    from SpineLandmarksLib.model.sampling import Pyramid
+
+    network, film = detector.networks.locator, Pyramid(films.read(sample_film).pixels)
+    found = {}
+    for needed in (0.0, 1.1):
+        monkeypatch.setattr(module, "_SURE_NAMES", needed)
+        first, also = module.locate(network, [film, film])
+        assert first.looks == also.looks == (2 if needed > 1 else 1)
+        found[needed] = first
+        np.testing.assert_allclose(first.chain.centres, also.chain.centres, atol=0.1)
+    one, two = found.values()
+    assert one.chain.levels[-6:] == two.chain.levels[-6:]
+    apart = np.linalg.norm(one.chain.centres[-6:] - two.chain.centres[-6:], axis=1)
+    assert 0.1 < apart.max() < 12  # the bodies are a hundred pixels wide
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_film_on_its_head_or_side_is_turned_and_flagged(detector, sample_film, tmp_path, turns):
     film = films.read(sample_film)

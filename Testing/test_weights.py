@@ -41,3 +41,11 @@ def test_broken_manifest_is_refused(copy):
     (copy / "manifest.json").write_text(json.dumps([])[:-1])
     with pytest.raises(weights.WeightsError, match="manifest"):
         weights.load(copy)
+
+
+def test_weights_of_another_network_are_refused(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["networks"]["locate"] |= {key: manifest["networks"]["refine"][key] for key in ("file", "sha256")}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(weights.WeightsError, match="another version"):
+        weights.load(copy)

@@ -14,7 +14,7 @@ from SpineLandmarksLib.core.measurements import measure
 from SpineLandmarksLib.core.plausibility import checked
 from SpineLandmarksLib.model.crops import Site, cut
 from SpineLandmarksLib.model.detector import Detector
-from SpineLandmarksLib.model.locate import CANVAS, LOOKS
+from SpineLandmarksLib.model.locate import CANVAS, locate
 from SpineLandmarksLib.model.networks import CornerNet, LocatorNet
 from SpineLandmarksLib.model.sampling import Pyramid
 from SpineLandmarksLib.report import picture
@@ -30,8 +30,8 @@ def stages(detector: Detector, path: Path) -> dict[str, float]:
     film = films.read(path)
     found = detector.detect(film)
     measured = tuple(measure(found))
-    canvas, crops, refined = inputs(detector, found.levels)
     prepared = Pyramid(film.pixels, device)
+    canvas, crops, refined = inputs(detector, prepared, found.levels)
     poses = {level: pose_from_corners({name: c.position for name, c in corners.items()}, level) for level, corners in found.corners.items()}
     sites = [Site(prepared, level, pose, found.facing == "right") for level, pose in poses.items()]
     with torch.inference_mode():
@@ -50,16 +50,17 @@ def stages(detector: Detector, path: Path) -> dict[str, float]:
     return times
 
 
-def inputs(detector: Detector, levels: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+def inputs(detector: Detector, film: Pyramid, levels: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
     """Random inputs of the three networks, of the sizes that a film with these levels has."""
     nets = detector.networks
 
     def random(n: int, width: int, height: int) -> Tensor:
         return torch.randn(n, 3, height, width, device=detector.device).to(memory_format=torch.channels_last)
 
+    (located,) = locate(nets.locator, [film])
     corners, refiner = nets.corners_crop.size, nets.refiner_crop.size
     n = len(levels)
-    return random(len(LOOKS), *CANVAS), random(n, corners, corners), random(n, refiner, refiner)
+    return random(located.looks, *CANVAS), random(n, corners, corners), random(n, refiner, refiner)
 
 
 def report(detector: Detector, path: Path) -> dict[str, float]:
@@ -68,7 +69,8 @@ def report(detector: Detector, path: Path) -> dict[str, float]:
     top, wide = peak(device), bandwidth(device)
     times = stages(detector, path)
     kinds = (LocatorNet, CornerNet, CornerNet)
-    shapes = inputs(detector, detector.detect(films.read(path)).levels)
+    film = films.read(path)
+    shapes = inputs(detector, Pyramid(film.pixels, device), detector.detect(film).levels)
     bounds = [roofline(kind().eval().to(device), x, top, wide) for kind, x in zip(kinds, shapes)]
     operations, least = (sum(values) for values in zip(*bounds))
     networks = sum(times[k] for k in _NETWORKS)

@@ -56,6 +56,13 @@ def _optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
     )
 
 
+def _start_from(model: nn.Module, path: Path) -> None:
+    try:
+        model.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise ValueError(f"{path} holds the weights of another network: start from a file that this network was saved to, or without one") from error
+
+
 def _training_mode(model: nn.Module) -> None:
     """Batch-norm keeps its ImageNet statistics: batches are small and films too much alike."""
     model.train()
@@ -89,7 +96,7 @@ def fit(
     # Channels last: half the time of a step on a CPU.
     model = task.build().to(rank.device, memory_format=torch.channels_last)
     if initial is not None:
-        model.load_state_dict(load_file(initial))
+        _start_from(model, initial)
     else:
         load_pretrained(model.backbone)
     optimizer = _optimizer(model, config)

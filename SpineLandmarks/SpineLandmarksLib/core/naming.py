@@ -53,7 +53,7 @@ class Chain:
     levels : their names.
     centres : (n, 2) film pixels.
     seen : (n,) False where a centre was interpolated between its neighbours.
-    naming_confidence : probability, 0 to 1, of the names against all of them shifted up or down.
+    naming_confidence : probability, 0 to 1, of the least sure name against all others that its vertebra could have.
     evidence : nats in favour of such a chain being there at all.
     """
 
@@ -62,6 +62,16 @@ class Chain:
     seen: np.ndarray
     naming_confidence: float
     evidence: float
+
+
+def _node_evidence(presence: np.ndarray, level_log_probabilities: np.ndarray) -> np.ndarray:
+    """What speaks for each candidate being a vertebra of each name, (18, n) nats."""
+    presence = np.clip(presence, 1e-4, 1 - 1e-4)
+    neutral = np.log(_NEUTRAL_PRESENCE / (1 - _NEUTRAL_PRESENCE))
+    there = np.clip(np.log(presence / (1 - presence)) - neutral, -_PRESENCE_LIMIT, _PRESENCE_LIMIT)
+    named = np.maximum(level_log_probabilities, np.log(_LEAST_NAME)) - np.log(_NEUTRAL_NAME)
+    counts = np.where(np.arange(len(LEVELS)) == _SACRUM, 1.0, _BODY_NAME)
+    return (there[:, None] + counts * named).T
 
 
 def _typical_gap(centres: np.ndarray, presence: np.ndarray) -> float:
@@ -83,6 +93,61 @@ def _edge_costs(centres: np.ndarray, expected: float, least_down: float) -> np.n
     return np.where(down > least_down, cost, np.inf)
 
 
+class _Chains:
+    """Every chain weighed against every other, by dynamic programming from above and from below."""
+
+    def __init__(self, centres: np.ndarray, presence: np.ndarray, level_log_probabilities: np.ndarray):
+        self._centres = centres
+        self._gap = _typical_gap(centres, presence)
+        self._steps: dict[tuple[int, bool], np.ndarray] = {}
+        node = _node_evidence(presence, level_log_probabilities)
+        above, self._from = self._pass(node, range(len(LEVELS)), -1)
+        below, self._to = self._pass(node, range(len(LEVELS) - 1, -1, -1), 1)
+        #: (18, n) nats for the best chain through each candidate by each name.
+        self.through = above + below - node
+
+    def _step(self, level: int, skip: int) -> np.ndarray:
+        """Costs (n, n) of stepping onto ``level`` from ``skip`` above it."""
+        sacral = level == _SACRUM
+        if (skip, sacral) not in self._steps:
+            expected = self._gap * (skip - 1 + (_SACRAL_GAP if sacral else 1.0))
+            least_down = _LEAST_DOWN_SACRUM if sacral else _LEAST_DOWN
+            self._steps[skip, sacral] = _edge_costs(self._centres, expected, least_down) + _SKIP_COST * (skip - 1)
+        return self._steps[skip, sacral]
+
+    def _pass(self, node: np.ndarray, levels: range, back: int) -> tuple[np.ndarray, np.ndarray]:
+        """Best chains that come to each candidate from one side: (18, n) nats, and (18, n, 2) the level and
+        candidate next on that side, -1 where nothing is. ``back``: -1 from above, 1 from below."""
+        n = node.shape[1]
+        best, beyond = np.zeros(node.shape), np.full((*node.shape, 2), -1)
+        for level in levels:
+            arrival = np.zeros(n)
+            for skip in (1, 2):
+                other = level + back * skip
+                if not 0 <= other < len(LEVELS):
+                    continue
+                cost = self._step(level, skip).T if back < 0 else self._step(other, skip)
+                through = best[other] - cost  # (this one, the other one)
+                source = through.argmax(axis=1)
+                score = through[np.arange(n), source]
+                better = score > arrival
+                arrival = np.where(better, score, arrival)
+                beyond[level][better] = np.stack([np.full(n, other), source], axis=1)[better]
+            best[level] = node[level] + arrival
+        return best, beyond
+
+    def best(self) -> Chain | None:
+        """The best of all; None where even that is a single candidate."""
+        path = [tuple(map(int, np.unravel_index(self.through.argmax(), self.through.shape)))]
+        while (step := tuple(map(int, self._from[path[0]]))) != (-1, -1):
+            path.insert(0, step)
+        while (step := tuple(map(int, self._to[path[-1]]))) != (-1, -1):
+            path.append(step)
+        if len(path) < 2:
+            return None
+        return _with_gaps_filled(path, self._centres, _naming_confidence(path, self.through), float(self.through.max()))
+
+
 def name_chain(centres: np.ndarray, presence: np.ndarray, level_log_probabilities: np.ndarray) -> Chain | None:
     """Find and name the best chain.
 
@@ -96,56 +161,17 @@ def name_chain(centres: np.ndarray, presence: np.ndarray, level_log_probabilitie
     -------
     The chain, or None when no two candidates form one.
     """
-    centres, presence = np.asarray(centres, float), np.clip(presence, 1e-4, 1 - 1e-4)
-    n = len(centres)
-    if n < 2:
+    if len(centres) < 2:
         return None
-    gap = _typical_gap(centres, presence)
-    neutral = np.log(_NEUTRAL_PRESENCE / (1 - _NEUTRAL_PRESENCE))
-    logit = np.clip(np.log(presence / (1 - presence)) - neutral, -_PRESENCE_LIMIT, _PRESENCE_LIMIT)
-    names = np.maximum(level_log_probabilities, np.log(_LEAST_NAME))
-    counts = np.where(np.arange(len(LEVELS)) == _SACRUM, 1.0, _BODY_NAME)
-    node = logit[:, None] + counts * (names - np.log(_NEUTRAL_NAME))
-
-    best = np.zeros((len(LEVELS), n))
-    origin = np.full((len(LEVELS), n, 2), -1)  # (level, candidate) that a chain came from
-    for level in range(len(LEVELS)):
-        arrival = np.zeros(n)
-        for skip in (1, 2):
-            if level - skip < 0:
-                continue
-            sacral = level == _SACRUM
-            expected = gap * (skip - 1 + (_SACRAL_GAP if sacral else 1.0))
-            steps = _edge_costs(centres, expected, _LEAST_DOWN_SACRUM if sacral else _LEAST_DOWN)
-            through = best[level - skip][:, None] - steps - _SKIP_COST * (skip - 1)
-            source = through.argmax(axis=0)
-            score = through[source, np.arange(n)]
-            better = score > arrival
-            arrival = np.where(better, score, arrival)
-            origin[level][better] = np.stack([np.full(n, level - skip), source], axis=1)[better]
-        best[level] = node[:, level] + arrival
-
-    evidence = float(best.max())
-    level, candidate = np.unravel_index(best.argmax(), best.shape)
-    path = []
-    while candidate >= 0 and len(path) < len(LEVELS):
-        path.append((int(level), int(candidate)))
-        level, candidate = origin[level, candidate]
-    path.reverse()
-    if len(path) < 2:
-        return None
-    return _with_gaps_filled(path, centres, _naming_confidence(path, names), evidence)
+    return _Chains(np.asarray(centres, float), np.asarray(presence, float), level_log_probabilities).best()
 
 
-def _naming_confidence(path: list[tuple[int, int]], log_probabilities: np.ndarray) -> float:
-    """Softmax over shifts of the chain; neighbours share their evidence, so it counts as the
-    mean of the chain times two, not as their sum."""
-    scores = {}
-    for shift in range(-3, 4):
-        if all(0 <= level + shift < len(LEVELS) for level, _ in path):
-            scores[shift] = 2 * np.mean([log_probabilities[candidate, level + shift] for level, candidate in path])
-    values = np.array(list(scores.values()))
-    return float(np.exp(scores[0] - values.max()) / np.exp(values - values.max()).sum())
+def _naming_confidence(path: list[tuple[int, int]], through: np.ndarray) -> float:
+    """Of the least sure name. ``through`` (18, n) weighs each name that a candidate could have in the best chain
+    that gives it: one with all names shifted, or with one vertebra more or fewer below it."""
+    odds = np.exp(through - through.max(axis=0))
+    share = odds / odds.sum(axis=0)
+    return float(min(share[level, candidate] for level, candidate in path))
 
 
 def _with_gaps_filled(path: list[tuple[int, int]], centres: np.ndarray, confidence: float, evidence: float) -> Chain:

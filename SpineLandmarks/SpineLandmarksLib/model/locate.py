@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,18 +23,40 @@ CANVAS = (256, 448)
 #: Peaks of the presence map below this probability are not even candidates.
 MIN_PRESENCE = 0.08
 
-#: The looks at a film: zoom, centre as fractions of the canvas, and whether mirrored. Averaging them
-#: steadies the names; two that differ in both do as well as all four combinations.
-LOOKS = ((1.0, (0.5, 0.5), False), (1.2, (0.5, 0.55), True))
+
+class Look(NamedTuple):
+    """How a film is looked at: the point that stands in the middle, as fractions of the canvas."""
+
+    zoom: float
+    centre: tuple[float, float]
+    mirrored: bool
+
+    @property
+    def view(self) -> np.ndarray:
+        """Canvas -> view map."""
+        middle = np.array(CANVAS) / 2 - 0.5
+        point = np.array(self.centre) * CANVAS - 0.5
+        view = frames.translation(*middle) @ np.diag([self.zoom, self.zoom, 1]) @ frames.translation(*-point)
+        return frames.mirror(CANVAS[0]) @ view if self.mirrored else view
+
+
+#: Every film gets the first look; one whose names or side are not sure by then gets the second as well, and both
+#: are averaged. Two that differ in zoom and side do as well as four or six.
+FIRST_LOOK = Look(1.0, (0.5, 0.5), False)
+SECOND_LOOK = Look(1.2, (0.5, 0.55), True)
+
+#: A chain's naming confidence and a film's facing confidence from which one look is enough.
+_SURE_NAMES, _SURE_FACING = 0.85, 0.95
 
 
 @dataclass(frozen=True)
 class Located:
-    """The named chain of a film, and the side the patient faces with its probability."""
+    """The named chain of a film, the side the patient faces with its probability, and how many looks that took."""
 
     chain: Chain | None
     facing_right: bool
     facing_confidence: float
+    looks: int = 1
 
 
 @dataclass
@@ -43,16 +66,6 @@ class Maps:
     presence: Tensor
     levels: Tensor
     facing_right: float
-
-
-def _looks(canvas: tuple[int, int]) -> list[np.ndarray]:
-    """Canvas -> view maps."""
-    looks = []
-    for zoom, centre, mirrored in LOOKS:
-        point = np.array(centre) * canvas
-        look = frames.translation(*(np.array(canvas) / 2 - 0.5)) @ np.diag([zoom, zoom, 1]) @ frames.translation(*(0.5 - point))
-        looks.append(frames.mirror(canvas[0]) @ look if mirrored else look)
-    return looks
 
 
 def _back_on_canvas(maps: Tensor, view: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -65,27 +78,27 @@ def _back_on_canvas(maps: Tensor, view: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def evidence(network: LocatorNet, films: Sequence[Pyramid], matrices: Sequence[np.ndarray]) -> list[Maps]:
-    """Run all looks at some films as one batch and average each film's; ``matrices`` are film -> canvas."""
-    looks = _looks(CANVAS)
-    views = [sample(film, view @ matrix, CANVAS) for film, matrix in zip(films, matrices) for view in looks]
-    values, inside = (torch.stack(parts)[:, None] for parts in zip(*views))
+def evidence(network: LocatorNet, films: Sequence[Pyramid], matrices: Sequence[np.ndarray], look: Look) -> list[tuple[Maps, Tensor]]:
+    """One look at some films, as one batch: each one's maps, and the (h, w) mask of what was seen; ``matrices``
+    are film -> canvas."""
+    parts = [sample(film, look.view @ matrix, CANVAS) for film, matrix in zip(films, matrices)]
+    values, inside = (torch.stack(part)[:, None] for part in zip(*parts))
     out: LocatorOutput = network(network_input(values, inside))
     maps = torch.cat([out.presence.sigmoid()[:, None], out.levels.log_softmax(1)], 1)
-    right = out.facing.sigmoid().unflatten(0, (len(films), len(looks)))
-    mirrored = torch.tensor([mirrored for *_, mirrored in LOOKS], device=right.device)
-    right = torch.where(mirrored, 1 - right, right)
-    return [_averaged(some, facing, looks) for some, facing in zip(maps.unflatten(0, (len(films), len(looks))), right)]
+    right = out.facing.sigmoid()
+    right = (1 - right if look.mirrored else right).tolist()
+    found = []
+    for one, facing_right in zip(maps, right):
+        one, seen = _back_on_canvas(one, look.view)
+        found.append((Maps(one[0] * seen, one[1:] * seen, facing_right), seen))
+    return found
 
 
-def _averaged(maps: Tensor, right: Tensor, looks: list[np.ndarray]) -> Maps:
-    """One film's maps (looks, 19, h, w) and facing (looks,) on its canvas."""
-    total, weight = 0.0, 0.0
-    for one, view in zip(maps, looks):
-        one, seen = _back_on_canvas(one, view)
-        total, weight = total + one * seen, weight + seen
-    total = total / weight.clamp_min(1)
-    return Maps(total[0], total[1:], float(right.mean()))
+def _averaged(a: tuple[Maps, Tensor], b: tuple[Maps, Tensor]) -> Maps:
+    """Two looks at one film, each counted where it saw."""
+    (one, seen), (other, also) = a, b
+    weight = (seen + also).clamp_min(1)
+    return Maps((one.presence + other.presence) / weight, (one.levels + other.levels) / weight, (one.facing_right + other.facing_right) / 2)
 
 
 def candidates(maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,12 +128,22 @@ def candidates(maps: Maps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def locate(network: LocatorNet, films: Sequence[Pyramid]) -> list[Located]:
     """Find and name the vertebrae of some films, as one batch; the chains' centres are film pixels."""
     matrices = [frames.letterbox(film.size, CANVAS) for film in films]
-    return [_named(maps, matrix) for maps, matrix in zip(evidence(network, films, matrices), matrices)]
+    first = evidence(network, films, matrices, FIRST_LOOK)
+    located = [_named(maps, matrix) for (maps, _), matrix in zip(first, matrices)]
+    unsure = [i for i, found in enumerate(located) if not _sure(found)]
+    if unsure:
+        again = evidence(network, [films[i] for i in unsure], [matrices[i] for i in unsure], SECOND_LOOK)
+        for i, second in zip(unsure, again):
+            located[i] = replace(_named(_averaged(first[i], second), matrices[i]), looks=2)
+    return located
+
+
+def _sure(found: Located) -> bool:
+    return found.chain is not None and found.chain.naming_confidence >= _SURE_NAMES and found.facing_confidence >= _SURE_FACING
 
 
 def _named(maps: Maps, matrix: np.ndarray) -> Located:
     centres, presence, names = candidates(maps)
-    centres = frames.apply(np.linalg.inv(matrix), centres)
-    chain = name_chain(centres, presence, names)
+    chain = name_chain(frames.apply(np.linalg.inv(matrix), centres), presence, names)
     right = maps.facing_right > 0.5
     return Located(chain, right, maps.facing_right if right else 1 - maps.facing_right)

@@ -64,7 +64,10 @@ def _fill(network: nn.Module, folder: Path, entry: dict) -> nn.Module:
         raise WeightsError(f"the weights file {path} is missing: install the package again.")
     if sha256(path) != entry["sha256"]:
         raise WeightsError(f"the weights file {path} was changed or cut short (SHA-256 differs from the manifest): install the package again.")
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
+    try:
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
+    except RuntimeError as error:
+        raise WeightsError(f"the weights file {path} is of another version of this network: use weights made for this version, or train it anew.") from error
     return fuse(network.eval())
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from ..films import ANNOTATED
 
 #: Height of the film in the picture; films are shrunk or enlarged to it, never distorted.
 HEIGHT = 1400
-#: Lines on the film are drawn this much larger and then shrunk, which smooths them.
+#: Lines and dots are drawn this much larger and then shrunk, which smooths them.
 _OVERSAMPLING = 2
 
 _PLATE = (94, 214, 255)
@@ -36,12 +38,15 @@ _LIGHTER = [round(255 * (value / 255) ** 0.8) for value in range(256)]
 
 def _grey(radiograph: Radiograph, size: tuple[int, int]) -> Image.Image:
     low, high = np.percentile(radiograph.pixels[::4, ::4], (1, 99.5))
-    # Shrunk first: everything after it costs less.
-    smaller = size[1] < radiograph.size[1]
-    filtering = Image.Resampling.HAMMING if smaller else Image.Resampling.BICUBIC
-    shown = np.asarray(Image.fromarray(radiograph.pixels).resize(size, filtering))
-    scaled = np.clip((shown - low) * (255 / max(high - low, 1e-6)), 0, 255)
-    return Image.fromarray(scaled.astype(np.uint8)).point(_LIGHTER)
+
+    def shown(pixels: np.ndarray) -> Image.Image:
+        scaled = np.clip((pixels - low) * (255 / max(high - low, 1e-6)), 0, 255)
+        return Image.fromarray(scaled.astype(np.uint8)).point(_LIGHTER)
+
+    # In whichever size is smaller: everything else costs less there.
+    if size[1] < radiograph.size[1]:
+        return shown(np.asarray(Image.fromarray(radiograph.pixels).resize(size, Image.Resampling.HAMMING)))
+    return shown(radiograph.pixels).resize(size, Image.Resampling.BICUBIC)
 
 
 @cache
@@ -53,23 +58,37 @@ class _Pen:
     """Draws in film pixels, sized in picture pixels."""
 
     def __init__(self, image: Image.Image, per_pixel: np.ndarray):
-        self.draw = ImageDraw.Draw(image)
+        self.image = image
         self.per_pixel = per_pixel
 
-    def at(self, point: np.ndarray) -> tuple[float, float]:
-        return tuple((np.asarray(point) + 0.5) * self.per_pixel)
+    def at(self, point: np.ndarray) -> np.ndarray:
+        return (np.asarray(point) + 0.5) * self.per_pixel
+
+    @contextmanager
+    def _smoothly(self, points: list[np.ndarray], margin: float) -> Iterator[tuple[ImageDraw.ImageDraw, np.ndarray]]:
+        """Draw on an enlarged copy of what lies around some points (picture pixels), and bring it back shrunk:
+        the pen, and the points (n, 2) there. Of the whole picture that would cost as much as all else."""
+        points = np.array(points)
+        low = np.clip(np.floor(points.min(0) - margin), 0, self.image.size).astype(int)
+        high = np.clip(np.ceil(points.max(0) + margin), low, self.image.size).astype(int)
+        patch = self.image.crop((*low, *high))
+        large = patch.resize([_OVERSAMPLING * side for side in patch.size], Image.Resampling.NEAREST)
+        yield ImageDraw.Draw(large), (points - low) * _OVERSAMPLING
+        if all(patch.size):
+            self.image.paste(large.reduce(_OVERSAMPLING), tuple(low))
 
     def line(self, a, b, colour, width: float) -> None:
-        self.draw.line([self.at(a), self.at(b)], fill=colour, width=round(width * _OVERSAMPLING))
+        with self._smoothly([self.at(a), self.at(b)], width) as (draw, ends):
+            draw.line([tuple(end) for end in ends], fill=colour, width=round(width * _OVERSAMPLING))
 
     def dot(self, point, colour, radius: float) -> None:
-        x, y = self.at(point)
-        r = radius * _OVERSAMPLING
-        self.draw.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline=(0, 0, 0))
+        with self._smoothly([self.at(point)], radius + 1) as (draw, ((x, y),)):
+            r = radius * _OVERSAMPLING
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline=(0, 0, 0))
 
     def text(self, point, text: str, colour, size: float, anchor: str) -> None:
-        font = _font(size * _OVERSAMPLING)
-        self.draw.text(self.at(point), text, fill=colour, font=font, anchor=anchor, stroke_width=2 * _OVERSAMPLING, stroke_fill=(0, 0, 0))
+        place = tuple(self.at(point))
+        ImageDraw.Draw(self.image).text(place, text, fill=colour, font=_font(size), anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0))
 
 
 def _draw_vertebra(pen: _Pen, detection: Detection, level: str) -> None:
@@ -136,15 +155,14 @@ def annotate(title: str, radiograph: Radiograph, detection: Detection, measured:
     sx, sy = radiograph.spacing or (1.0, 1.0)
     # Films with oblong pixels are shown in their true proportions.
     size = (max(1, round(HEIGHT * (w * sx) / (h * sy))), HEIGHT)
-    film = _grey(radiograph, size)
-    film = Image.merge("RGB", 3 * [film.resize([_OVERSAMPLING * side for side in size], Image.Resampling.NEAREST)])
+    sheet = Image.new("RGB", (size[0] + 480, HEIGHT), _PANEL)
+    film = _grey(radiograph, size).convert("RGB")
     pen = _Pen(film, np.array(film.size) / (w, h))
     for angle in constructions(detection, radiograph.size, measured):
         _draw_construction(pen, angle)
     for level in detection.levels:
         _draw_vertebra(pen, detection, level)
-    sheet = Image.new("RGB", (size[0] + 480, HEIGHT), _PANEL)
-    sheet.paste(film.reduce(_OVERSAMPLING), (0, 0))
+    sheet.paste(film, (0, 0))
     _panel(sheet, size[0], title, detection, radiograph, measured)
     return sheet
 

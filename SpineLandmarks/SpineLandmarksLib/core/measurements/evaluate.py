@@ -16,6 +16,8 @@ from .table import MEASUREMENTS, Measurement
 #: Spacings that are true lengths: in the patient, or at the detector, where objects appear magnified.
 _KNOWN = (SpacingSource.CALIBRATED, SpacingSource.RULER, SpacingSource.DETECTOR)
 
+_UNIT = np.eye(2)
+
 #: Half of a normal distribution's central 90 %, in standard deviations.
 _HALF_90 = 1.6449
 
@@ -128,7 +130,7 @@ class Evaluation:
             step = 1e-3 * max(float(np.sqrt(np.trace(covariance))), 1e-6)
             gradient = np.empty(2)
             for axis in (0, 1):
-                local[key] = at + step * np.eye(2)[axis]
+                local[key] = at + step * _UNIT[axis]
                 try:
                     change = definition.formula(local) - value
                 except ZeroDivisionError:

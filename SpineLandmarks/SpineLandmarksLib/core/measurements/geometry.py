@@ -6,6 +6,8 @@ anterior is positive whichever side of the film the patient faces, up is positiv
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 Point = np.ndarray
@@ -22,7 +24,7 @@ def inclination(plate: Plate) -> float:
     """Angle of an endplate, posterior to anterior, against the horizontal; degrees, + anterior edge up."""
     anterior, posterior = plate
     d = anterior - posterior
-    return float(np.degrees(np.arctan2(d[1], d[0])))
+    return math.degrees(math.atan2(d[1], d[0]))  # numpy's own takes three times as long for one number
 
 
 def wrapped(degrees):
@@ -41,7 +43,7 @@ def angle_between(upper: Plate, lower: Plate) -> float:
 
 
 def length(a: Point, b: Point) -> float:
-    return float(np.linalg.norm(a - b))
+    return math.dist(a, b)
 
 
 def offset_along(plate: Plate, point: Point, direction: Point) -> float:
