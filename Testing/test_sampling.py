@@ -65,3 +65,21 @@ def test_flat_share_tells_burnt_out_places_from_others():
     turned = film.turned(1)
     x, y = 230.0, 300.0
     assert turned.flat_share(np.array([y, 299 - x]), 40) == 1.0
+
+
+@pytest.mark.parametrize("border", [0.0, 1.0, 0.4])
+def test_an_even_border_is_no_part_of_the_field(border):
+    rng = np.random.default_rng(0)
+    pixels = np.full((900, 1400), border, np.float32)
+    pixels[120:800, 200:1300] = np.kron(rng.random((17, 22)), np.ones((40, 50)))
+    pixels[20:50, 30:60] = 1 - border  # a letter beside the film
+    pixels += rng.normal(0, 0.01, pixels.shape).astype(np.float32)
+    left, top, right, bottom = Pyramid(pixels).field
+    # On a copy of an eighth of the size.
+    assert abs(left - 200) <= 8 and abs(top - 120) <= 8 and abs(right - 1300) <= 8 and abs(bottom - 800) <= 8
+    turned = Pyramid(pixels).turned(1)
+    assert turned.size == (900, 1400) and abs(turned.field[0] - 120) <= 8 and abs(turned.field[3] - 1200) <= 8
+
+
+def test_field_of_a_blank_film_is_all_of_it():
+    assert Pyramid(np.zeros((500, 301), np.float32)).field == (0, 0, 301, 500)

@@ -14,7 +14,8 @@ from SpineLandmarksLib.core.measurements import measure
 from SpineLandmarksLib.core.plausibility import checked
 from SpineLandmarksLib.model.crops import Site, cut
 from SpineLandmarksLib.model.detector import Detector
-from SpineLandmarksLib.model.locate import CANVAS, locate
+from SpineLandmarksLib.model.locate import locate
+from SpineLandmarksLib.model.looks import CANVAS
 from SpineLandmarksLib.model.networks import CornerNet, LocatorNet
 from SpineLandmarksLib.model.sampling import Pyramid
 from SpineLandmarksLib.report import picture

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from SpineLandmarksLib.core import column, frames
 from SpineLandmarksLib.core.anatomy import LEVELS
-from SpineLandmarksLib.model import dsnt
-from SpineLandmarksLib.model.locate import CANVAS, locate
+from SpineLandmarksLib.model import dsnt, looks
+from SpineLandmarksLib.model.locate import locate
+from SpineLandmarksLib.model.looks import CANVAS
 from SpineLandmarksLib.model.networks import STRIDE, LocatorNet
-from SpineLandmarksLib.model.sampling import network_input, sample
+from SpineLandmarksLib.model.sampling import Pyramid, network_input, sample
 
 from ..labels import LabelledFilm
 from . import augment
@@ -78,9 +79,9 @@ class LocateTask:
     def build() -> LocatorNet:
         return LocatorNet()
 
-    def _view(self, size: tuple[int, int], places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _view(self, film: Pyramid, places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A random film -> canvas map: nearly the whole film, or a closer look at one of some places (n, 2)."""
-        matrix = frames.letterbox(size, CANVAS)
+        matrix = looks.whole(film)
         whole = rng.random() < self.config.whole_film
         linear = np.eye(3)
         linear[:2, :2] = augment.random_linear(rng, self.config.rotation * (0.4 if whole else 1), 0.05, 0.05, 0.06)
@@ -99,7 +100,7 @@ class LocateTask:
         index = some[rng.integers(len(some))]
         pyramid = self.shelf[index]
         middle = np.array(pyramid.size) / 2
-        picture, inside = sample(pyramid, self._view(pyramid.size, middle + rng.normal(0, 0.15, (1, 2)) * pyramid.size, rng), CANVAS)
+        picture, inside = sample(pyramid, self._view(pyramid, middle + rng.normal(0, 0.15, (1, 2)) * pyramid.size, rng), CANVAS)
         if rng.random() < 0.5:
             picture, inside = picture.flip(-1), inside.flip(-1)
         return dict(picture=picture, inside=inside, points=np.zeros((0, 2)), right=0.5)
@@ -111,7 +112,7 @@ class LocateTask:
         index = some[rng.integers(len(some))]
         film, pyramid, col = self.films[index], self.shelf[index], self.columns[index]
         for _ in range(20):
-            matrix = self._view(pyramid.size, col.centres, rng)
+            matrix = self._view(pyramid, col.centres, rng)
             mirrored = rng.random() < 0.5
             if mirrored:
                 matrix = frames.mirror(CANVAS[0]) @ matrix

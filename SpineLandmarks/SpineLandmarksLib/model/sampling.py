@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -10,6 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core import frames
+
+#: A row is even when nine tenths of it lie within this share of the film's contrast; looked for on a copy this small.
+_EVEN, _FIELD_SIDE = 0.1, 256
 
 
 class Pyramid:
@@ -42,6 +46,17 @@ class Pyramid:
         other.size = self.size if turns % 2 == 0 else self.size[::-1]
         return other
 
+    @cached_property
+    def field(self) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) film pixels of what lies within an even border, such as a photograph's table or
+        a collimator leaves: outside them every row and column has nearly one grey."""
+        k = next((i for i, level in enumerate(self.levels) if max(level.shape[-2:]) <= _FIELD_SIDE), len(self.levels) - 1)
+        small = self.levels[k][0, 0]
+        top, bottom = _uneven(small)
+        left, right = _uneven(small[top:bottom].T)
+        w, h = self.size
+        return left << k, top << k, min(right << k, w), min(bottom << k, h)
+
     def flat_share(self, point: np.ndarray, radius: float) -> float:
         """Share of the pixels around a point (film pixels) that have one and the same grey: nearly 1 where the
         film is burnt out or black, whatever a network may see there. Same: within a 255th of the film's contrast."""
@@ -53,6 +68,13 @@ class Pyramid:
     @property
     def device(self) -> torch.device:
         return self.levels[0].device
+
+
+def _uneven(picture: Tensor) -> tuple[int, int]:
+    """First row and the one after the last whose greys differ; all rows where none's do."""
+    low, high = torch.quantile(picture, picture.new_tensor([0.05, 0.95]), dim=1)
+    rows = (high - low > _EVEN).nonzero()[:, 0].tolist()
+    return (rows[0], rows[-1] + 1) if rows else (0, len(picture))
 
 
 def _halved(level: Tensor) -> Tensor:
