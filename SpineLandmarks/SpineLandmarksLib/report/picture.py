@@ -37,7 +37,7 @@ _LIGHTER = [round(255 * (value / 255) ** 0.8) for value in range(256)]
 
 
 def _grey(radiograph: Radiograph, size: tuple[int, int]) -> Image.Image:
-    low, high = np.percentile(radiograph.pixels[::4, ::4], (1, 99.5))
+    low, high = np.percentile(radiograph.pixels[::4, ::4], (1, 99.5)).tolist()  # numpy's own floats would make float64 of all
 
     def shown(pixels: np.ndarray) -> Image.Image:
         scaled = np.clip((pixels - low) * (255 / max(high - low, 1e-6)), 0, 255)
@@ -46,7 +46,7 @@ def _grey(radiograph: Radiograph, size: tuple[int, int]) -> Image.Image:
     # In whichever size is smaller: everything else costs less there.
     if size[1] < radiograph.size[1]:
         return shown(np.asarray(Image.fromarray(radiograph.pixels).resize(size, Image.Resampling.HAMMING)))
-    return shown(radiograph.pixels).resize(size, Image.Resampling.BICUBIC)
+    return shown(radiograph.pixels).resize(size, Image.Resampling.HAMMING)
 
 
 @cache
