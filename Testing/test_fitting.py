@@ -18,6 +18,7 @@ from training import config, labels
 from training.fitting import FitConfig, fit
 from training.fitting.stop import Stop
 from training.tasks.corners import CornerConfig, CornerTask
+from training.tasks.locate import LocateConfig, LocateTask
 
 from .conftest import ROOT, SAMPLE_FILM
 
@@ -76,6 +77,16 @@ def test_resumed_run_is_the_uninterrupted_run(labelled, tmp_path):
     parts = fit(task, schedule, tmp_path / "parts")
     for (name, a), b in zip(whole.state_dict().items(), parts.state_dict().values()):
         torch.testing.assert_close(a, b, msg=name, rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_starts_from_given_weights_and_refuses_those_of_another_network(labelled, tmp_path):
+    schedule = FitConfig(steps=1, warmup=1, learning_rate=0.0)
+    first = fit(CornerTask(CORNERS, labelled), schedule, tmp_path / "first").state_dict()
+    start = tmp_path / "first" / "weights.safetensors"
+    again = fit(CornerTask(CORNERS, labelled), schedule, tmp_path / "again", initial=start, seed=1).state_dict()
+    assert all(torch.equal(again[key], value) for key, value in first.items())
+    with pytest.raises(ValueError, match="another network"):
+        fit(LocateTask(LocateConfig(batch=1), labelled), schedule, tmp_path / "locate", initial=start)
 
 
 class Counting(CornerTask):
