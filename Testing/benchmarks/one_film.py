@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -25,14 +24,13 @@ from .rulers import bandwidth, peak, rivals, roofline, seconds
 _NETWORKS = ("1a network", "1b network", "2 network")
 
 
-def stages(detector: Detector, path: Path) -> dict[str, float]:
-    """Seconds of every stage; "end to end" is what a user of ``detect`` waits for."""
+def stages(detector: Detector, path: Path, canvas: Tensor, crops: Tensor, refined: Tensor) -> dict[str, float]:
+    """Seconds of every stage, of the networks with these inputs; "end to end" is what a user of ``detect`` waits for."""
     nets, device = detector.networks, detector.device
     film = films.read(path)
     found = detector.detect(film)
     measured = tuple(measure(found))
     prepared = Pyramid(film.pixels, device)
-    canvas, crops, refined = inputs(detector, prepared, found.levels)
     poses = {level: pose_from_corners({name: c.position for name, c in corners.items()}, level) for level, corners in found.corners.items()}
     sites = [Site(prepared, level, pose, found.facing == "right") for level, pose in poses.items()]
     with torch.inference_mode():
@@ -51,16 +49,16 @@ def stages(detector: Detector, path: Path) -> dict[str, float]:
     return times
 
 
-def inputs(detector: Detector, film: Pyramid, levels: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
-    """Random inputs of the three networks, of the sizes that a film with these levels has."""
+def inputs(detector: Detector, path: Path) -> tuple[Tensor, Tensor, Tensor]:
+    """Random inputs of the three networks, of the sizes that a film has."""
     nets = detector.networks
 
     def random(n: int, width: int, height: int) -> Tensor:
         return torch.randn(n, 3, height, width, device=detector.device).to(memory_format=torch.channels_last)
 
-    (located,) = locate(nets.locator, [film])
+    (located,) = locate(nets.locator, [Pyramid(films.read(path).pixels, detector.device)])
     corners, refiner = nets.corners_crop.size, nets.refiner_crop.size
-    n = len(levels)
+    n = len(located.chain.levels)
     return random(located.looks, *CANVAS), random(n, corners, corners), random(n, refiner, refiner)
 
 
@@ -68,10 +66,9 @@ def report(detector: Detector, path: Path) -> dict[str, float]:
     """Print one film's stages beside the machine's rulers; returns the ratios."""
     device = str(detector.device)
     top, wide = peak(device), bandwidth(device)
-    times = stages(detector, path)
+    shapes = inputs(detector, path)
+    times = stages(detector, path, *shapes)
     kinds = (LocatorNet, CornerNet, CornerNet)
-    film = films.read(path)
-    shapes = inputs(detector, Pyramid(film.pixels, device), detector.detect(film).levels)
     bounds = [roofline(kind().eval().to(device), x, top, wide) for kind, x in zip(kinds, shapes)]
     operations, least = (sum(values) for values in zip(*bounds))
     networks = sum(times[k] for k in _NETWORKS)

@@ -49,12 +49,11 @@ class _Column:
 def _column_of(film: LabelledFilm) -> _Column:
     levels = film.levels
     centres = np.array([column.body_centre(film.corners[level], level) for level in levels])
-    bodies = centres[:-1] if levels[-1] == "S1" else centres
-    gap = float(np.median(np.linalg.norm(np.diff(bodies, axis=0), axis=1)))
+    bodies = column.bodies_of(levels, centres)
     unlabelled = [bodies[0] + k * (bodies[0] - bodies[1]) for k in (1, 2, 3, 4, 5)]
     if levels[-1] != "S1":
         unlabelled += [bodies[-1] + k * (bodies[-1] - bodies[-2]) for k in (0.7, 1, 2)]
-    return _Column(np.array([LEVELS.index(x) for x in levels]), centres, gap, np.array(unlabelled))
+    return _Column(np.array([LEVELS.index(x) for x in levels]), centres, column.median_gap(bodies), np.array(unlabelled))
 
 
 class LocateTask:

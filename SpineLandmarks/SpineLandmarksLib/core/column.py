@@ -43,6 +43,16 @@ def body_centre(corners: Mapping[str, np.ndarray], level: str) -> np.ndarray:
     return np.mean([corners[name] for name in corners_of(level)], axis=0)
 
 
+def bodies_of(levels: Sequence[str], centres: np.ndarray) -> np.ndarray:
+    """Centres (n, 2) of a chain without the sacrum's, which stands at its plate; of a chain of two all."""
+    return centres[:-1] if levels[-1] == "S1" and len(centres) > 2 else centres
+
+
+def median_gap(bodies: np.ndarray) -> float:
+    """Median distance between the centres (n, 2) of neighbouring bodies."""
+    return float(np.median(np.linalg.norm(np.diff(bodies, axis=0), axis=1)))
+
+
 def pose_from_corners(corners: Mapping[str, np.ndarray], level: str) -> Pose:
     """Pose of a body from its corners (film pixels), S1 from its superior plate alone."""
     plates = [corners["SP"] - corners["SA"]]

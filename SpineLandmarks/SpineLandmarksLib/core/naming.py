@@ -101,8 +101,8 @@ class _Chains:
         self._gap = _typical_gap(centres, presence)
         self._steps: dict[tuple[int, bool], np.ndarray] = {}
         node = _node_evidence(presence, level_log_probabilities)
-        above, self._from = self._pass(node, range(len(LEVELS)), -1)
-        below, self._to = self._pass(node, range(len(LEVELS) - 1, -1, -1), 1)
+        above, self._from = self._pass(node, -1)
+        below, self._to = self._pass(node, 1)
         #: (18, n) nats for the best chain through each candidate by each name.
         self.through = above + below - node
 
@@ -115,12 +115,12 @@ class _Chains:
             self._steps[skip, sacral] = _edge_costs(self._centres, expected, least_down) + _SKIP_COST * (skip - 1)
         return self._steps[skip, sacral]
 
-    def _pass(self, node: np.ndarray, levels: range, back: int) -> tuple[np.ndarray, np.ndarray]:
+    def _pass(self, node: np.ndarray, back: int) -> tuple[np.ndarray, np.ndarray]:
         """Best chains that come to each candidate from one side: (18, n) nats, and (18, n, 2) the level and
         candidate next on that side, -1 where nothing is. ``back``: -1 from above, 1 from below."""
         n = node.shape[1]
         best, beyond = np.zeros(node.shape), np.full((*node.shape, 2), -1)
-        for level in levels:
+        for level in range(len(LEVELS))[::-back]:
             arrival = np.zeros(n)
             for skip in (1, 2):
                 other = level + back * skip

@@ -9,7 +9,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core import frames
+from ..core import column, frames
 from ..core.naming import Chain, name_chain
 from . import dsnt
 from .looks import CANVAS, Frame, averaged, look, whole
@@ -68,16 +68,15 @@ def _closer(found: Located, first: np.ndarray) -> np.ndarray:
     """Film -> canvas map of the second look, from what was found with the map of the first one."""
     size = np.array(CANVAS)
     if found.chain is None:
-        return frames.translation(*(size - 1) / 2) @ np.diag([_BLIND_ZOOM, _BLIND_ZOOM, 1]) @ frames.translation(*(1 - size) / 2) @ first
+        return frames.translation(*((1 - _BLIND_ZOOM) / 2 * size)) @ frames.scaling(_BLIND_ZOOM) @ first
     centres = frames.apply(first, found.chain.centres)
-    bodies = centres[:-1] if found.chain.levels[-1] == "S1" and len(centres) > 2 else centres
-    gap = float(np.median(np.linalg.norm(np.diff(bodies, axis=0), axis=1)))
+    bodies = column.bodies_of(found.chain.levels, centres)
     lumbar = bodies[-5:]
     step, back = lumbar[-1] - lumbar[0], -1 if found.facing_right else 1
     # Clockwise by as much as the column goes to the right on its way down, more than usual.
     turn = np.degrees(np.arctan2(step[0], step[1])) - back * _LEAN
-    zoom = float(np.clip(_GAP / gap, *_ZOOM))
-    closer = np.diag([zoom, zoom, 1]) @ frames.rotation_about(np.zeros(2), turn)
+    zoom = float(np.clip(_GAP / column.median_gap(bodies), *_ZOOM))
+    closer = frames.scaling(zoom) @ frames.rotation_about(np.zeros(2), turn)
     middle, lowest = frames.apply(closer, [lumbar.mean(0), centres[-1]])
     return frames.translation(size[0] / 2 - middle[0], _LOWEST * size[1] - lowest[1]) @ closer @ first
 
