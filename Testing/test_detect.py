@@ -5,6 +5,7 @@ import csv
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +13,13 @@ from PIL import Image
 
 from SpineLandmarksLib import films
 from SpineLandmarksLib.core.detection import CornerStatus
+from SpineLandmarksLib.core.naming import Chain
 from SpineLandmarksLib.core.radiograph import Radiograph
 from SpineLandmarksLib.films.find import find_films
-from SpineLandmarksLib.model.detector import NoSpineFound
+from SpineLandmarksLib.model import detector as detector_module
+from SpineLandmarksLib.model.detector import Detector, NoSpineFound
+from SpineLandmarksLib.model.locate import Located
+from SpineLandmarksLib.model.sampling import Pyramid
 from SpineLandmarksLib.shell.main import main
 
 from .conftest import SAMPLE_FILM
@@ -62,9 +67,7 @@ def test_corners_where_the_film_is_burnt_out_are_uncertain(detector, sample_film
 def test_a_vertebra_that_stands_elsewhere_is_read_again(detector, sample_film, monkeypatch):
     """A rough pose that is far off is found by two reads of step 1b, and one that is right by one."""
     from SpineLandmarksLib.core import column, frames
-    from SpineLandmarksLib.model import detector as module
     from SpineLandmarksLib.model.crops import Site, read_corners
-    from SpineLandmarksLib.model.sampling import Pyramid
 
     batches = []
 
@@ -72,7 +75,7 @@ def test_a_vertebra_that_stands_elsewhere_is_read_again(detector, sample_film, m
         batches.append([site.level for site in sites])
         return read_corners(network, shape, sites)
 
-    monkeypatch.setattr(module, "read_corners", counted)
+    monkeypatch.setattr(detector_module, "read_corners", counted)
     true, film = truth(), Pyramid(films.read(sample_film).pixels)
     corners = {level: {name: true[level, name] for name in ("SA", "SP", "IA", "IP")} for level in ("L2", "L4")}
     poses = {level: column.pose_from_corners(c, level) for level, c in corners.items()}
@@ -87,7 +90,6 @@ def test_a_vertebra_that_stands_elsewhere_is_read_again(detector, sample_film, m
 
 def test_a_film_whose_names_are_not_sure_gets_a_second_look(detector, sample_film, monkeypatch):
     from SpineLandmarksLib.model import locate as module
-    from SpineLandmarksLib.model.sampling import Pyramid
 
     network, film = detector.networks.locator, Pyramid(films.read(sample_film).pixels)
     found = {}
@@ -123,6 +125,44 @@ def test_a_film_on_its_head_or_side_is_turned_and_flagged(detector, sample_film,
         values = {(r["film"], r["measurement"]): float(r["value"]) for r in csv.DictReader(stream) if r["value"]}
     for name in ("LL_L1_S1", "SS"):
         assert values["lying", name] == pytest.approx(values["simulated_lateral", name], abs=2)
+
+
+def test_a_negative_is_read_as_its_film_and_flagged(tmp_path, sample_film):
+    pixels = films.read(sample_film).pixels
+    negative = tmp_path / "negative.png"
+    Image.fromarray((255 - pixels).astype(np.uint8)).save(negative)
+    assert main(["detect", str(negative), str(sample_film), "-o", str(tmp_path / "out")]) == 0
+    with (tmp_path / "out" / "films.csv").open(newline="") as stream:
+        row, bright = csv.DictReader(stream)
+    assert row["status"] == "ok" and "negative" in row["message"] and bright["message"] == ""
+    with (tmp_path / "out" / "landmarks.csv").open(newline="") as stream:
+        points = {(r["film"], r["level"], r["corner"]): np.array([float(r["x_px"]), float(r["y_px"])]) for r in csv.DictReader(stream)}
+    there = [key for key in points if key[0] == "negative"]
+    assert 2 * len(there) == len(points)
+    for _, level, corner in there:
+        np.testing.assert_allclose(points["negative", level, corner], points["simulated_lateral", level, corner], atol=0.5)
+    # The picture shows the film as it was read.
+    pictures = [np.asarray(Image.open(tmp_path / "out" / f"{name}.png").convert("L"), float) for name in ("negative", "simulated_lateral")]
+    assert np.corrcoef(*[picture[200:].ravel() for picture in pictures])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(("log_odds", "evidence", "inverted", "negative"), [
+    (-5.0, 10.0, 30.0, False),  # not even looked at
+    (-1.0, 20.0, 15.0, False),
+    (2.0, 20.0, 15.0, False),
+    (2.0, 15.0, 18.0, True),
+    (7.0, 20.0, 18.0, True),
+])
+def test_a_negative_is_told_by_its_greys_and_by_what_shows_when_they_are_inverted(monkeypatch, log_odds, evidence, inverted, negative):
+    def located(evidence, log_odds):
+        return Located(Chain(("L1", "L2"), np.zeros((2, 2)), np.ones(2, bool), 1.0, evidence), True, 1.0, log_odds)
+
+    detector = Detector(SimpleNamespace(locator=None))
+    film = Pyramid(np.random.default_rng(0).random((64, 64)))
+    monkeypatch.setattr(detector_module, "locate", lambda network, films: [located(inverted, -log_odds) for _ in films])
+    reading = detector._bone_bright(detector_module._Reading(film, located(evidence, log_odds)))
+    assert reading.negative == negative and reading.found.evidence == (inverted if negative else evidence)
+    assert (reading.film is film) != negative
 
 
 def test_blank_noise_is_refused_or_uncertain_but_never_measured_silently(detector):

@@ -89,6 +89,16 @@ def test_a_run_starts_from_given_weights_and_refuses_those_of_another_network(la
         fit(LocateTask(LocateConfig(batch=1), labelled), schedule, tmp_path / "locate", initial=start)
 
 
+def test_one_part_of_a_network_learns_alone(labelled, tmp_path):
+    first = fit(LocateTask(LocateConfig(batch=1), labelled), FitConfig(steps=1, warmup=1, learning_rate=0.0), tmp_path / "first").state_dict()
+    schedule = FitConfig(steps=2, warmup=1, only="negative", average=0.0)
+    task = LocateTask(LocateConfig(batch=2, negative_share=0.5), labelled)
+    again = fit(task, schedule, tmp_path / "again", initial=tmp_path / "first" / "weights.safetensors").state_dict()
+    assert {key for key, value in first.items() if not torch.equal(again[key], value)} == {"negative.weight", "negative.bias"}
+    with pytest.raises(ValueError, match="no part 'nose'.*negative"):
+        fit(task, FitConfig(steps=1, only="nose"), tmp_path / "nose")
+
+
 class Counting(CornerTask):
     """Validation errors of 3, 1, 2, ... in turn."""
 

@@ -28,7 +28,7 @@ def _look(view, points, facing_right=0.9):
     maps[0] = peaks.amax(0)
     for level, peak in enumerate(peaks):
         maps[1 + level] += 4 * (peak > 0.2)
-    return Look(view, maps.float(), facing_right)
+    return Look(view, maps.float(), facing_right, -5.0)
 
 
 def _column(lean, gap=100.0):
@@ -38,7 +38,7 @@ def _column(lean, gap=100.0):
 
 
 def _found(centres, facing_right=False):
-    return locate.Located(Chain(LUMBAR, centres, np.ones(5, bool), 0.5, 10.0), facing_right, 0.9)
+    return locate.Located(Chain(LUMBAR, centres, np.ones(5, bool), 0.5, 10.0), facing_right, 0.9, -5.0)
 
 
 @pytest.mark.parametrize("lean", [-15, 0, 25])
@@ -79,7 +79,7 @@ def test_second_look_shows_the_column_upright_and_large(lean, gap, facing_right)
 
 
 def test_where_nothing_was_found_the_middle_is_looked_at_closer():
-    view = locate._closer(locate.Located(None, True, 0.6), WHOLE)
+    view = locate._closer(locate.Located(None, True, 0.6, -5.0), WHOLE)
     middle = (np.array(FILM) - 1) / 2
     np.testing.assert_allclose(frames.apply(view, middle), frames.apply(WHOLE, middle), atol=1e-6)
     assert frames.scale_of(view) == pytest.approx(1.2 * frames.scale_of(WHOLE))

@@ -1,9 +1,12 @@
 """Readings that no spine gives are noticed; slips, fractures and collapsed discs are not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from SpineLandmarksLib.core.detection import CornerStatus
+from SpineLandmarksLib.core.detection import Corner, CornerStatus
+from SpineLandmarksLib.core.overlooked import with_overlooked
 from SpineLandmarksLib.core.plausibility import checked, findings
 
 from .conftest import make_detection
@@ -51,6 +54,35 @@ def test_a_missed_vertebra_is_noticed():
     corners = lumbar()  # L3 is skipped, and what lies above it has the name of the next one down
     skipped = {"L2": corners["L1"], "L3": corners["L2"], "L4": corners["L4"], "L5": corners["L5"], "S1": corners["S1"]}
     assert texts(skipped) == ["between L3 and L4 there is room for another vertebra: one seems to be missed"]
+
+
+@pytest.mark.parametrize("facing", ["left", "right"])
+def test_an_overlooked_vertebra_is_read_in_the_room_left_for_it(facing):
+    corners = on_film(lumbar(), facing, (0.2, 0.2))
+    overlooked = make_detection({"L2": corners["L1"], "L3": corners["L2"], **{k: corners[k] for k in ("L4", "L5", "S1")}}, facing, unseen=frozenset({"L2"}))
+    asked = []
+
+    def read(level, pose, its_facing):
+        asked.append((level, its_facing))
+        assert np.linalg.norm(pose.centre - np.mean(list(corners["L3"].values()), axis=0)) < 0.1 * pose.width
+        return {name: Corner(np.array(p, float), np.eye(2)) for name, p in corners["L3"].items()}
+
+    found = with_overlooked(overlooked, read)
+    assert asked == [("L3", facing)] and found.levels == ("L1", "L2", "L3", "L4", "L5", "S1")
+    for level, name, corner in found:
+        np.testing.assert_array_equal(corner.position, corners[level][name])
+    assert found.unseen == {"L1", "L3"}
+
+    # What is read there is the neighbour, once more: then nobody was overlooked.
+    again = with_overlooked(overlooked, lambda level, pose, facing: {k: Corner(np.array(p, float), np.eye(2)) for k, p in corners["L4"].items()})
+    assert again == overlooked
+    whole = make_detection(corners, facing)
+    assert with_overlooked(whole, None) == whole
+
+    # A neighbour that was misread leaves room where there may be none.
+    stretched = {name: Corner(c.position + np.array([0.0, 180.0]) * (name in ("IA", "IP")), c.covariance) for name, c in overlooked.corners["L4"].items()}
+    misread = replace(overlooked, corners={**overlooked.corners, "L4": stretched})
+    assert with_overlooked(misread, read) == misread and len(asked) == 2
 
 
 def test_implausible_corners_become_uncertain():

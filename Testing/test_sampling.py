@@ -54,6 +54,16 @@ def test_network_input_ignores_exposure():
     assert views[0].shape == (1, 3, 192, 128) and torch.isfinite(views[0]).all()
 
 
+def test_the_inverted_film_is_the_network_input_with_the_other_sign():
+    film = Pyramid(disc_film() + np.random.default_rng(0).normal(0, 0.05, (600, 400)).astype(np.float32))
+    views = []
+    for some in (film, film.inverted()):
+        values, inside = sample(some, frames.letterbox((400, 600), (128, 160)), (128, 160))
+        views.append(network_input(values[None, None], inside[None, None]))
+    torch.testing.assert_close(views[0], -views[1], atol=2e-3, rtol=1e-3)
+    assert film.inverted().field == film.field
+
+
 def test_flat_share_tells_burnt_out_places_from_others():
     pixels = np.random.default_rng(0).normal(100, 12, (400, 300))
     pixels[200:, 150:] = 255  # burnt out

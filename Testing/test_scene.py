@@ -307,10 +307,12 @@ def test_foreign_list_is_refused(scene):
         read_landmarks(scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "other"))
 
 
-def test_detects_the_bundled_film_in_a_scene(scene, sample_film, detector):
+@pytest.mark.parametrize("negative", [False, True])
+def test_detects_the_bundled_film_in_a_scene(scene, sample_film, detector, negative):
     from SpineLandmarksLib import films
 
     pixels = films.read(sample_film).pixels.astype(np.int16)
+    pixels = pixels.max() - pixels if negative else pixels
     logic = DetectionLogic(scene, "cpu")
     logic._detectors["cpu", None] = detector  # the session's, already loaded
     steps = []
@@ -322,6 +324,7 @@ def test_detects_the_bundled_film_in_a_scene(scene, sample_film, detector):
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     assert tree.GetItemName(tree.GetItemParent(tree.GetItemByDataNode(node))) == "film spine landmarks"
     detection = read_landmarks(node)
+    assert detection.negative == negative == any("negative" in remark for remark in detection.remarks)
     edits.delete_vertebra(node, "L2")
     centre = np.mean([c.position for c in detection.corners["L2"].values()], axis=0)
     assert edits.add_vertebra(node, Study(node).state.to_ras(centre + 4), logic.reader(node)) == "L2"

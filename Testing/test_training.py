@@ -130,7 +130,8 @@ def test_locator_learns_from_real_and_simulated_films_alike(labelled):
 
 
 def test_locator_learns_of_frontal_films_only_that_they_face_neither_side(labelled):
-    task = LocateTask(LocateConfig(batch=4, frontal_share=1.0, facing_weight=1.0), [*labelled, _frontal("ap")], [_frontal("made", "simulated")])
+    config = LocateConfig(batch=4, frontal_share=1.0, facing_weight=1.0, negative_share=0.0, negative_weight=0.0)
+    task = LocateTask(config, [*labelled, _frontal("ap")], [_frontal("made", "simulated")])
     assert len(task.real) == 1 and [len(some) for some in task.frontal] == [1, 1]
     model = task.build()
     torch.nn.init.zeros_(model.facing.weight)
@@ -139,6 +140,18 @@ def test_locator_learns_of_frontal_films_only_that_they_face_neither_side(labell
     loss.backward()
     assert float(loss.detach()) == pytest.approx(np.log(2))  # cross-entropy of 0.5 with 0.5
     assert model.head[-1].weight.grad is None and model.facing.bias.grad is not None
+
+
+def test_locator_learns_of_negatives_only_that_they_are_negatives(labelled):
+    task = LocateTask(LocateConfig(batch=2, negative_share=1.0, negative_weight=1.0), labelled)
+    model = task.build()
+    torch.nn.init.zeros_(model.negative.weight)
+    torch.nn.init.zeros_(model.negative.bias)
+    loss = task.loss(model.train(), np.random.default_rng(0))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(np.log(2))
+    assert model.head[-1].weight.grad is None and model.facing.bias.grad == 0
+    assert model.negative.bias.grad < 0  # the log-odds must rise
 
 
 def test_evaluation_of_the_truth_is_without_error(labelled):

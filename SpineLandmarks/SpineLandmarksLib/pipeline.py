@@ -56,7 +56,7 @@ def process_many(items: Sequence[tuple[str, Path]], detector: Detector, progress
 def _result(name: str, radiograph: Radiograph, outcome, seconds: float, version: str) -> FilmResult:
     if isinstance(outcome, NoSpineFound):
         return FilmResult(name, "refused", str(outcome), seconds, version, radiograph)
-    radiograph = radiograph.turned(outcome.turns)
+    radiograph = radiograph.as_read(outcome.turns, outcome.negative)
     outcome = checked(outcome, radiograph.spacing)
     measured = tuple(measure(outcome, radiograph.spacing, radiograph.spacing_source))
     return FilmResult(name, "ok", "; ".join(outcome.remarks), seconds, version, radiograph, outcome, measured)

@@ -40,16 +40,23 @@ class FitConfig:
     warmup: int = 50
     average: float = 0.995  # decay of the averaged weights
     frozen_stages: int = 0  # stem and this many first stages keep their ImageNet weights; -1: nothing frozen
+    only: str = ""  # the one part of the network that learns, such as "head"; empty: all of it
     validate_every: int = 200
 
 
 def _optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
-    if config.frozen_stages >= 0:
+    if config.only:
+        parts = dict(model.named_children())
+        if config.only not in parts:
+            raise ValueError(f"fit.only: the network has no part {config.only!r}, but {', '.join(parts)}")
+        model.requires_grad_(False)
+        parts[config.only].requires_grad_(True)
+    elif config.frozen_stages >= 0:
         for module in (model.backbone.stem, *model.backbone.stages[: config.frozen_stages]):
             module.requires_grad_(False)
     backbone = [p for p in model.backbone.parameters() if p.requires_grad]
     inside = {id(p) for p in model.backbone.parameters()}
-    rest = [p for p in model.parameters() if id(p) not in inside]
+    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in inside]
     return torch.optim.AdamW(
         [{"params": backbone, "scale": config.backbone_rate}, {"params": rest, "scale": 1.0}],
         lr=config.learning_rate, weight_decay=config.weight_decay,

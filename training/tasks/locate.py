@@ -34,6 +34,8 @@ class LocateConfig:
     facing_weight: float = 0.2
     simulated_share: float = 0.4  # of the canvases, when there are simulated films
     frontal_share: float = 0.12  # of the canvases, when there are films that are not lateral
+    negative_share: float = 0.1  # of the canvases, their greys inverted
+    negative_weight: float = 0.1
 
 
 @dataclass
@@ -133,14 +135,19 @@ class LocateTask:
         canvases = [self._canvas(rng) for _ in range(c.batch)]
         pictures = torch.stack([v["picture"] for v in canvases])[:, None]
         inside = torch.stack([v["inside"] for v in canvases])[:, None]
-        out = model(network_input(augment.photometric(pictures, inside, rng), inside))
+        pictures = augment.photometric(pictures, inside, rng)
+        # Nothing else is learnt from a negative: it will be inverted before it is read.
+        negative = torch.as_tensor(rng.random(c.batch) < c.negative_share, device=self.device)
+        pictures[negative] = (1 - pictures[negative]) * inside[negative]
+        out = model(network_input(pictures, inside))
         h, w = out.presence.shape[-2:]
         right = torch.tensor([v["right"] for v in canvases], device=self.device)
-        loss = c.facing_weight * F.binary_cross_entropy_with_logits(out.facing, right)
+        loss = c.facing_weight * F.binary_cross_entropy_with_logits(out.facing, right, weight=(~negative).to(right.dtype))
+        loss = loss + c.negative_weight * F.binary_cross_entropy_with_logits(out.negative, negative.to(right.dtype))
         presence = naming = place = 0.0
         weight = 0.0
         for i, v in enumerate(canvases):
-            if not len(v["points"]):
+            if negative[i] or not len(v["points"]):
                 continue
             cells = torch.as_tensor((v["points"] + 0.5) / STRIDE - 0.5, dtype=torch.float32, device=self.device)
             presence = presence + _presence_loss(out.presence[i], cells, v["gap"] / STRIDE, v["away"]) / len(cells)
@@ -161,11 +168,13 @@ class LocateTask:
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Share of L1-S1 not within half a body of the truth at the right level; of any level; films shifted."""
-        total = right = found = faced = shifted = 0
+        """Share of L1-S1 not within half a body of the truth at the right level; of any level; films shifted, their
+        side told wrong, and taken for a negative or the other way round."""
+        total = right = found = faced = shifted = inverted = 0
         for index in self.real:
             film, col = self.films[index], self.columns[index]
-            (located,) = locate(model, [self.shelf[index]])
+            located, negative = locate(model, [self.shelf[index], self.shelf[index].inverted()])
+            inverted += (located.negative_log_odds > 0) + (negative.negative_log_odds < 0)
             chain = located.chain
             faced += located.facing_right == film.facing_right
             offsets = []
@@ -184,7 +193,8 @@ class LocateTask:
             shifted += bool(offsets) and int(np.median(offsets)) != 0
         return {
             self.error_name: 1 - right / total, "missed_any_level": 1 - found / total,
-            "shifted_films": shifted, "facing_wrong": len(self.real) - faced, "vertebrae": total,
+            "shifted_films": shifted, "facing_wrong": len(self.real) - faced, "polarity_wrong": inverted,
+            "vertebrae": total,
         }
 
 

@@ -47,7 +47,8 @@ class Detection:
     facing : side of the film that the patient faces, "left" or "right".
     facing_confidence, naming_confidence : probabilities, 0 to 1; names that a reader gave have 1.
     turns : counter-clockwise quarter turns that made the film stand upright; corners are pixels of
-        the film so turned (``Radiograph.turned``).
+        the film so turned (``Radiograph.as_read``).
+    negative : whether the film's bones were dark, so that its greys were inverted.
     """
 
     corners: Mapping[str, Mapping[str, Corner]]
@@ -56,6 +57,7 @@ class Detection:
     naming_confidence: float = 1.0
     unseen: frozenset[str] = field(default_factory=frozenset)  # levels inferred between two others
     turns: int = 0
+    negative: bool = False
     implausible: tuple[str, ...] = ()  # what ``core.plausibility`` says against it
 
     def __post_init__(self):
@@ -64,9 +66,9 @@ class Detection:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a reader should know before looking: how the film lay, how sure the names are, what is
-        implausible."""
-        told = (self._turn_text(), self._names_text())
+        """What a reader should know before looking: how the film lay, whether it was a negative, how sure the
+        names are, what is implausible."""
+        told = (self._turn_text(), "the film is a negative and was read with its greys inverted" if self.negative else "", self._names_text())
         return (*(text for text in told if text), *self.implausible)
 
     def _names_text(self) -> str:

@@ -6,7 +6,7 @@ edit makes no sense.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,9 @@ from . import column
 from .anatomy import LEVELS, corners_of, neighbour
 from .column import Pose
 from .detection import Corner, Detection
+
+#: Reads the corners of one vertebra on the film: (level, rough pose, facing) -> corner name -> Corner.
+Reader = Callable[[str, Pose, str], dict[str, Corner]]
 
 
 def shift_levels(detection: Detection, step: int) -> Detection:
@@ -76,9 +79,9 @@ def make_room(detection: Detection, point: np.ndarray) -> tuple[Detection, str]:
         return detection, neighbour(upper, 1)
     if above[0] == LEVELS[0]:
         raise ValueError("the levels above cannot be shifted up: T1 is the topmost name.")
-    shifted = shift_levels(replace(detection, corners={k: detection.corners[k] for k in above}), -1)
+    shifted = shift_levels(replace(detection, corners={k: detection.corners[k] for k in above}, unseen=detection.unseen & set(above)), -1)
     kept = {k: detection.corners[k] for k in levels if k not in above}
-    return replace(detection, corners={**shifted.corners, **kept}), upper
+    return replace(detection, corners={**shifted.corners, **kept}, unseen=shifted.unseen | detection.unseen - set(above)), upper
 
 
 def _centre(detection: Detection, level: str) -> np.ndarray:

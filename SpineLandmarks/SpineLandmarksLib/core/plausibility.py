@@ -39,11 +39,35 @@ class Finding:
 
 def findings(detection: Detection, spacing: tuple[float, float] | None = None) -> list[Finding]:
     """Everything implausible about a detection; corners outside the film count as well as others."""
-    bodies = {
+    bodies = _bodies(detection, spacing)
+    return [*_single(bodies), *_neighbours(bodies)]
+
+
+def room_for_another(detection: Detection) -> list[tuple[str, str]]:
+    """Neighbours, from cranial to caudal, that lie as far apart as if one between them had been passed over."""
+    gaps = _gaps(_bodies(detection, None))
+    return [pair for pair, gap in gaps.items() if gap > _GAP]
+
+
+def _bodies(detection: Detection, spacing: tuple[float, float] | None) -> dict:
+    return {
         level: {name: sagittal(corner.position, spacing or (1.0, 1.0), detection.facing) for name, corner in detection.corners[level].items()}
         for level in detection.levels
     }
-    return [*_single(bodies), *_neighbours(bodies)]
+
+
+def _gaps(bodies: dict) -> dict[tuple[str, str], float]:
+    """How far the lower plate of each body lies above the next one's upper plate, over the length of that."""
+    gaps = {}
+    for upper, c in bodies.items():
+        lower = neighbour(upper, 1)
+        below = bodies.get(lower, {})
+        if {"IA", "IP"} <= c.keys() and {"SA", "SP"} <= below.keys():
+            depth = max(length(below["SA"], below["SP"]), 1e-9)
+            plate = (below["SA"] - below["SP"]) / depth
+            normal = np.array([-plate[1], plate[0]])  # towards the head
+            gaps[upper, lower] = float(((c["IA"] + c["IP"]) / 2 - below["SP"]) @ normal) / depth
+    return gaps
 
 
 def _single(bodies: dict) -> Iterator[Finding]:
@@ -76,15 +100,11 @@ def _neighbours(bodies: dict) -> Iterator[Finding]:
             yield Finding((upper, lower), f"{upper} and {lower} differ in size as no neighbours do")
         if abs(angle_between((c["SA"], c["SP"]), (below["SA"], below["SP"]))) > _SEGMENT:
             yield Finding((upper, lower), f"{upper} and {lower} meet at more than {_SEGMENT:.0f}°")
-        if {"IA", "IP"} <= c.keys():
-            depth = length(below["SA"], below["SP"])
-            plate = (below["SA"] - below["SP"]) / max(depth, 1e-9)
-            normal = np.array([-plate[1], plate[0]])  # towards the head
-            gap = float(((c["IA"] + c["IP"]) / 2 - below["SP"]) @ normal) / max(depth, 1e-9)
-            if gap < -_OVERLAP:
-                yield Finding((upper, lower), f"{upper} reaches into {lower}")
-            elif gap > _GAP:
-                yield Finding((upper, lower), f"between {upper} and {lower} there is room for another vertebra: one seems to be missed")
+    for (upper, lower), gap in _gaps(bodies).items():
+        if gap < -_OVERLAP:
+            yield Finding((upper, lower), f"{upper} reaches into {lower}")
+        elif gap > _GAP:
+            yield Finding((upper, lower), f"between {upper} and {lower} there is room for another vertebra: one seems to be missed")
 
 
 def checked(detection: Detection, spacing: tuple[float, float] | None = None) -> Detection:

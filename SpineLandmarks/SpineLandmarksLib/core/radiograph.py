@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -33,6 +33,7 @@ class Radiograph:
     index_to_lps : 4x4, pixel (x, y, 0) -> LPS millimetres where Slicer's readers put the film;
         its spacing may differ from ``spacing``, because those readers ignore calibration.
     turns : counter-clockwise quarter turns that these pixels have been given since the file.
+    negative : whether their greys have been inverted since the file, which had dark bones.
     """
 
     pixels: np.ndarray
@@ -40,6 +41,15 @@ class Radiograph:
     spacing_source: SpacingSource = SpacingSource.UNKNOWN
     index_to_lps: np.ndarray = field(default_factory=lambda: np.eye(4), repr=False)
     turns: int = 0
+    negative: bool = False
+
+    def as_read(self, turns: int, negative: bool) -> Radiograph:
+        """The film upright and with bright bones: turned counter-clockwise by quarter turns, and its greys
+        inverted when it is a negative."""
+        film = self.turned(turns)
+        if not negative:
+            return film
+        return replace(film, pixels=film.pixels.min() + film.pixels.max() - film.pixels, negative=not film.negative)
 
     def turned(self, turns: int) -> Radiograph:
         """The film turned counter-clockwise by quarter turns, still in its place in space."""
@@ -47,9 +57,9 @@ class Radiograph:
         if turns == 0:
             return self
         back = self._unturning(turns)
-        return Radiograph(
-            np.rot90(self.pixels, turns), self.spacing[::-1] if self.spacing and turns % 2 else self.spacing, self.spacing_source,
-            self.index_to_lps @ back, (self.turns + turns) % 4,
+        return replace(
+            self, pixels=np.rot90(self.pixels, turns), spacing=self.spacing[::-1] if self.spacing and turns % 2 else self.spacing,
+            index_to_lps=self.index_to_lps @ back, turns=(self.turns + turns) % 4,
         )
 
     def _unturning(self, turns: int) -> np.ndarray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from ..core.anatomy import CORNERS, corners_of
 from ..core.column import Pose
 from ..core.detection import Corner, CornerStatus, Detection
 from ..core.measurements.geometry import turn_between
+from ..core.overlooked import with_overlooked
 from ..core.radiograph import Radiograph
 from .crops import Site, read_corners
 from .locate import Located, locate
@@ -52,11 +54,25 @@ MAX_MEDIAN_SPREAD = 0.075
 _STRAYED_TURN, _STRAYED_SHIFT, _STRAYED_SIZE = 15.0, 0.2, 0.3
 _VAGUE, _READ_AGAIN = 0.25, 3
 
+#: A film is looked at with its greys inverted too where the log-odds of its being a negative exceed this; it is one
+#: where these and what a column gains in evidence by it come to more than 0.
+MAYBE_NEGATIVE = -1.5
+
 Progress = Callable[[str, float], None]
 
 
 def _silent(step: str, share: float) -> None:
     pass
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A film turned upright and made bone bright, what was found on it so, and what it took."""
+
+    film: Pyramid
+    found: Located
+    turns: int = 0
+    negative: bool = False
 
 
 class NoSpineFound(Exception):
@@ -91,48 +107,63 @@ class Detector:
         progress("prepare", 0.0)
         pyramids = [Pyramid(film.pixels, self.device) for film in films]
         progress("find vertebrae", 0.1)
-        located, turns = self._upright(pyramids)
-        pyramids = [pyramid.turned(k) if k else pyramid for pyramid, k in zip(pyramids, turns)]
-        refusals = [_why_refused(found) for found in located]
+        readings = self._readings(pyramids)
+        refusals = [_why_refused(reading.found) for reading in readings]
         sites, owners = [], []
-        for index, (found, pyramid, refusal) in enumerate(zip(located, pyramids, refusals)):
+        for index, (reading, refusal) in enumerate(zip(readings, refusals)):
             if refusal is None:
-                chain, right = found.chain, found.facing_right
+                chain, right = reading.found.chain, reading.found.facing_right
                 poses = column.poses_from_centres(chain.levels, chain.centres, right)
-                sites += [Site(pyramid, level, pose, right) for level, pose in zip(chain.levels, poses)]
+                sites += [Site(reading.film, level, pose, right) for level, pose in zip(chain.levels, poses)]
                 owners += [index] * len(chain.levels)
         read = self.read(sites, lambda step, share: progress(step, 0.4 + 0.6 * share)) if sites else []
         outcomes: list[Detection | NoSpineFound] = []
-        for index, (found, refusal) in enumerate(zip(located, refusals)):
+        for index, (reading, refusal) in enumerate(zip(readings, refusals)):
             mine = [vertebra for vertebra, owner in zip(read, owners) if owner == index]
             if refusal is None and np.median([s for _, _, spreads in mine for s in spreads]) > MAX_MEDIAN_SPREAD:
                 refusal = NoSpineFound("corners are sharp nowhere, so this seems not to be a lateral film: load an upright lateral one.")
-            if refusal is not None:
-                outcomes.append(refusal)
-                continue
-            chain = found.chain
-            outcomes.append(Detection(
-                {level: corners for level, corners, _ in mine}, "right" if found.facing_right else "left",
-                found.facing_confidence, chain.naming_confidence,
-                frozenset(level for level, seen in zip(chain.levels, chain.seen) if not seen), turns[index],
-            ))
+            outcomes.append(refusal or self._detection(reading, {level: corners for level, corners, _ in mine}))
         progress("done", 1.0)
         return outcomes
 
-    def _upright(self, pyramids: Sequence[Pyramid]) -> tuple[list[Located], list[int]]:
-        """What is found on each film as it stands best, and the quarter turns that brought it there."""
-        located, turns = locate(self.networks.locator, pyramids), [0] * len(pyramids)
-        for index, (found, pyramid) in enumerate(zip(located, pyramids)):
-            if found.looks > 1 and _evidence(found) < SURELY_UPRIGHT:
-                others = locate(self.networks.locator, [pyramid.turned(k) for k in (1, 2, 3)])
-                best = max(range(3), key=lambda k: _evidence(others[k]))
-                if _evidence(others[best]) > _evidence(found) + TURNING_MARGIN:
-                    located[index], turns[index] = others[best], best + 1
-        return located, turns
+    def _detection(self, reading: _Reading, corners: dict[str, dict[str, Corner]]) -> Detection:
+        found, chain = reading.found, reading.found.chain
+        unseen = frozenset(level for level, seen in zip(chain.levels, chain.seen) if not seen)
+        detection = Detection(
+            corners, "right" if found.facing_right else "left", found.facing_confidence, chain.naming_confidence, unseen,
+            reading.turns, reading.negative,
+        )
+        return with_overlooked(detection, partial(self._read_vertebra, reading.film))
+
+    def _readings(self, films: Sequence[Pyramid]) -> list[_Reading]:
+        """Each film as it is read best."""
+        located = locate(self.networks.locator, films)
+        return [self._upright(self._bone_bright(_Reading(film, found))) for film, found in zip(films, located)]
+
+    def _bone_bright(self, reading: _Reading) -> _Reading:
+        if reading.found.negative_log_odds < MAYBE_NEGATIVE:
+            return reading
+        film = reading.film.inverted()
+        (found,) = locate(self.networks.locator, [film])
+        gain = found.evidence - reading.found.evidence
+        return _Reading(film, found, negative=True) if reading.found.negative_log_odds + gain > 0 else reading
+
+    def _upright(self, reading: _Reading) -> _Reading:
+        if reading.found.looks == 1 or reading.found.evidence >= SURELY_UPRIGHT:
+            return reading
+        films = [reading.film.turned(k) for k in (1, 2, 3)]
+        others = locate(self.networks.locator, films)
+        best = max(range(3), key=lambda k: others[k].evidence)
+        if others[best].evidence <= reading.found.evidence + TURNING_MARGIN:
+            return reading
+        return replace(reading, film=films[best], found=others[best], turns=best + 1)
 
     def read_vertebra(self, film: Radiograph, level: str, pose: Pose, facing: str) -> dict[str, Corner]:
         """Corners of one vertebra that a reader has pointed at: steps 1b and 2 alone."""
-        ((_, corners, _),) = self.read([Site(Pyramid(film.pixels, self.device), level, pose, facing == "right")])
+        return self._read_vertebra(Pyramid(film.pixels, self.device), level, pose, facing)
+
+    def _read_vertebra(self, film: Pyramid, level: str, pose: Pose, facing: str) -> dict[str, Corner]:
+        ((_, corners, _),) = self.read([Site(film, level, pose, facing == "right")])
         return corners
 
     def read(self, sites: Sequence[Site], progress: Progress = _silent) -> list[tuple[str, dict[str, Corner], list[float]]]:
@@ -185,10 +216,6 @@ def _strayed(guess: Pose, found: Pose) -> bool:
 def _vague(site: Site, covariances: np.ndarray) -> bool:
     variances = [np.trace(c) / 2 for name, c in zip(CORNERS, covariances) if name in corners_of(site.level)]
     return bool(np.sqrt(max(variances)) > _VAGUE * site.pose.width)
-
-
-def _evidence(found: Located) -> float:
-    return found.chain.evidence if found.chain is not None else 0.0
 
 
 def _why_refused(found: Located) -> NoSpineFound | None:

@@ -37,18 +37,25 @@ _LEAN = 4.0
 
 @dataclass(frozen=True)
 class Located:
-    """The named chain of a film, the side the patient faces with its probability, and how many looks that took."""
+    """The named chain of a film, the side the patient faces with its probability, the log-odds of bones being dark,
+    and how many looks that took."""
 
     chain: Chain | None
     facing_right: bool
     facing_confidence: float
+    negative_log_odds: float
     looks: int = 1
+
+    @property
+    def evidence(self) -> float:
+        """Nats in favour of a column being there, 0 without one."""
+        return self.chain.evidence if self.chain is not None else 0.0
 
 
 def locate(network: LocatorNet, films: Sequence[Pyramid]) -> list[Located]:
     """Find and name the vertebrae of some films, as one batch; the chains' centres are film pixels."""
     first = look(network, films, [whole(film) for film in films])
-    located = [_named(one.maps, one.view, one.facing_right) for one in first]
+    located = [_named(one.maps, one.view, one.facing_right, one.negative_log_odds) for one in first]
     unsure = [i for i, found in enumerate(located) if not _sure(found)]
     if unsure:
         views = [_closer(located[i], first[i].view) for i in unsure]
@@ -56,7 +63,8 @@ def locate(network: LocatorNet, films: Sequence[Pyramid]) -> list[Located]:
         for i, view, other in zip(unsure, views, second):
             frame = Frame.around(view, first[i].view)
             facing_right = (first[i].facing_right + other.facing_right) / 2
-            located[i] = replace(_named(averaged([first[i], other], frame), frame.matrix, facing_right), looks=2)
+            negative = (first[i].negative_log_odds + other.negative_log_odds) / 2
+            located[i] = replace(_named(averaged([first[i], other], frame), frame.matrix, facing_right, negative), looks=2)
     return located
 
 
@@ -104,10 +112,10 @@ def candidates(maps: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.array(points, float), np.array(scores), np.array(names, float)
 
 
-def _named(maps: Tensor, matrix: np.ndarray, facing_right: float) -> Located:
+def _named(maps: Tensor, matrix: np.ndarray, facing_right: float, negative: float) -> Located:
     """``matrix``: film -> frame of the maps, in which the column is strung together."""
     chain = name_chain(*candidates(maps))
     if chain is not None:
         chain = replace(chain, centres=frames.apply(np.linalg.inv(matrix), chain.centres))
     right = facing_right > 0.5
-    return Located(chain, right, facing_right if right else 1 - facing_right)
+    return Located(chain, right, facing_right if right else 1 - facing_right, negative)

@@ -27,11 +27,13 @@ class Look:
     view : 3x3 film -> canvas map.
     maps : (19, h, w) at stride 4 of the canvas: presence, and log-probabilities of the levels.
     facing_right : probability.
+    negative_log_odds : of the film being a negative, with dark bones.
     """
 
     view: np.ndarray
     maps: Tensor
     facing_right: float
+    negative_log_odds: float
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def look(network: LocatorNet, films: Sequence[Pyramid], views: Sequence[np.ndarr
     out: LocatorOutput = network(network_input(values, inside))
     maps = torch.cat([out.presence.sigmoid()[:, None], out.levels.log_softmax(1)], 1)
     right = out.facing.sigmoid()
-    return [Look(*one) for one in zip(views, maps, (1 - right if mirrored else right).tolist())]
+    return [Look(*one) for one in zip(views, maps, (1 - right if mirrored else right).tolist(), out.negative.tolist())]
 
 
 def averaged(looks: Sequence[Look], frame: Frame) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from ..core.anatomy import CORNERS, LEVELS
@@ -30,11 +31,12 @@ def _head(width: int, outputs: int) -> nn.Sequential:
 class LocatorOutput:
     """``presence`` (B, H, W) logits of a vertebra being centred there; ``levels`` (B, 18, H, W)
     logits, softmaxed over space to place a level and over channels to name a place; ``facing``
-    (B,) logit of the patient facing right."""
+    (B,) logit of the patient facing right; ``negative`` (B,) logit of bones being dark."""
 
     presence: Tensor
     levels: Tensor
     facing: Tensor
+    negative: Tensor
 
 
 class LocatorNet(nn.Module):
@@ -49,12 +51,14 @@ class LocatorNet(nn.Module):
         # Nearly every place holds no vertebra's centre: start there (prior of the focal loss).
         nn.init.constant_(self.head[-1].bias[:1], -4.0)
         self.facing = nn.Linear(self.backbone.channels[-1], 1)
+        # Bright edges from dark ones tell the early features, bones from gaps the late ones.
+        self.negative = nn.Linear(sum(self.backbone.channels), 1)
 
     def forward(self, x: Tensor) -> LocatorOutput:
         taps = self.backbone(x)
         maps = self.head(self.pyramid(taps))
-        facing = self.facing(taps[-1].mean((-2, -1)))[:, 0]
-        return LocatorOutput(maps[:, 0], maps[:, 1:], facing)
+        means = [tap.mean((-2, -1)) for tap in taps]
+        return LocatorOutput(maps[:, 0], maps[:, 1:], self.facing(means[-1])[:, 0], self.negative(torch.cat(means, 1))[:, 0])
 
 
 class CornerNet(nn.Module):

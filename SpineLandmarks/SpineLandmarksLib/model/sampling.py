@@ -41,10 +41,18 @@ class Pyramid:
 
     def turned(self, turns: int) -> Pyramid:
         """The same film after counter-clockwise quarter turns."""
-        other = object.__new__(Pyramid)
-        other.levels = [torch.rot90(level, turns, (-2, -1)) for level in self.levels]
-        other.size = self.size if turns % 2 == 0 else self.size[::-1]
-        return other
+        size = self.size if turns % 2 == 0 else self.size[::-1]
+        return self._with([torch.rot90(level, turns, (-2, -1)) for level in self.levels], size)
+
+    def inverted(self) -> Pyramid:
+        """The same film with bright for dark."""
+        return self._with([1 - level for level in self.levels], self.size)
+
+    @classmethod
+    def _with(cls, levels: list[Tensor], size: tuple[int, int]) -> Pyramid:
+        film = object.__new__(cls)
+        film.levels, film.size = levels, size
+        return film
 
     @cached_property
     def field(self) -> tuple[int, int, int, int]:

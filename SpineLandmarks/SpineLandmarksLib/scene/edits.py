@@ -11,13 +11,10 @@ import numpy as np
 
 from ..core import editing
 from ..core.anatomy import CORNERS, LEVELS
-from ..core.column import Pose
 from ..core.detection import Corner, CornerStatus, Detection
+from ..core.editing import Reader
 from .markups import position_of, read_landmarks, write_landmarks
 from .state import State
-
-#: Reads the corners of one vertebra on the film: (level, rough pose, facing) -> corner name -> Corner.
-Reader = Callable[[str, Pose, str], dict[str, Corner]]
 
 
 def _checkpoint(node) -> None:
@@ -84,7 +81,7 @@ def reset(node, level: str | None = None, name: str | None = None) -> None:
     if level is None:
         detection = Detection(
             _corners(state.detected["points"]), state.detected["facing"], state.detected["facing_confidence"],
-            state.detected["naming_confidence"], frozenset(state.detected["unseen"]), state.turns,
+            state.detected["naming_confidence"], frozenset(state.detected["unseen"]), state.turns, state.negative,
         )
         _checkpoint(node)
         write_landmarks(node, detection, state)

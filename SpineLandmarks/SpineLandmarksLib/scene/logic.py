@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..core.column import Pose
 from ..core.detection import Corner, Detection
+from ..core.editing import Reader
 from ..core.measurements import Measured, measure
 from ..core.plausibility import checked
 from ..core.radiograph import Radiograph
-from .edits import Reader
 from .film import radiograph_of
 from .folder import put_in_folder
 from .markups import create_landmarks, read_landmarks
@@ -73,11 +73,11 @@ class DetectionLogic:
             return self.detector.detect(radiograph, report)
 
         detection = run(compute) if run is not None else compute(progress)
-        return self.add_landmarks(volume, checked(detection, radiograph.turned(detection.turns).spacing), radiograph)
+        return self.add_landmarks(volume, checked(detection, radiograph.as_read(detection.turns, detection.negative).spacing), radiograph)
 
     def add_landmarks(self, volume, detection: Detection, radiograph: Radiograph):
         """Show a detection on its volume: the fiducial list, its lines and labels, in the film's folder."""
-        landmarks = create_landmarks(self.scene, f"{volume.GetName() or 'film'} corners", detection, radiograph.turned(detection.turns))
+        landmarks = create_landmarks(self.scene, f"{volume.GetName() or 'film'} corners", detection, radiograph.as_read(detection.turns, detection.negative))
         Study(landmarks, volume)
         put_in_folder(self.scene, volume, landmarks)
         return landmarks
@@ -87,12 +87,17 @@ class DetectionLogic:
         film = film_of(landmarks)
         if film is None:
             raise ValueError("the film of these corners is no longer in the scene: load it and detect again.")
-        radiograph = self.radiograph(film).turned(State.load(landmarks).turns)
+        radiograph = self._as_read(film, landmarks)
 
         def read(level: str, pose: Pose, facing: str) -> dict[str, Corner]:
             return self.detector.read_vertebra(radiograph, level, pose, facing)
 
         return read
+
+    def _as_read(self, film, landmarks) -> Radiograph:
+        """A volume node's film as a list's corners were read on it."""
+        state = State.load(landmarks)
+        return self.radiograph(film).as_read(state.turns, state.negative)
 
     def remove_helpers(self, landmarks) -> None:
         """Remove the lines and labels of a list that is going."""
@@ -121,7 +126,7 @@ class DetectionLogic:
             out, number = directory / f"{name}_{number}", number + 1
         out.mkdir(parents=True)
         result = FilmResult(
-            name, "ok", "as corrected in 3D Slicer", radiograph=self.radiograph(film).turned(State.load(landmarks).turns),
+            name, "ok", "as corrected in 3D Slicer", radiograph=self._as_read(film, landmarks),
             detection=read_landmarks(landmarks), measured=tuple(self.measure(landmarks)),
         )
         write_film(out, result)

@@ -96,7 +96,9 @@ def read_landmarks(node, state: State | None = None) -> Detection:
         else:
             corner = Corner(pixel, np.array(kept["covariance"]), CornerStatus(kept["status"]))
         corners.setdefault(level, {})[name] = corner
-    return Detection(corners, state.facing, state.facing_confidence, state.naming_confidence, frozenset(state.unseen), state.turns)
+    return Detection(
+        corners, state.facing, state.facing_confidence, state.naming_confidence, frozenset(state.unseen), state.turns, state.negative,
+    )
 
 
 def _width(pixels: dict[tuple[str, str], np.ndarray], level: str) -> float:

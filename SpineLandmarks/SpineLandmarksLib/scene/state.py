@@ -21,7 +21,8 @@ _ATTRIBUTE = "SpineLandmarks.Detection"
 class State:
     """``points``: label ("L4 SA") -> status, covariance and position (film pixels) before any drag.
     ``detected``: the same as the networks left it, for a reset of everything. Film pixels are those of
-    the upright film, which ``turns`` counter-clockwise quarter turns of the volume have given."""
+    the upright film, which ``turns`` counter-clockwise quarter turns of the volume have given; ``negative``:
+    the volume's bones are dark."""
 
     facing: str
     facing_confidence: float
@@ -33,6 +34,7 @@ class State:
     size: list[int]
     index_to_ras: list[list[float]]
     turns: int
+    negative: bool = False  # scenes of before 0.6 do not say
     detected: dict | None = field(default=None)
 
     @staticmethod
@@ -41,6 +43,7 @@ class State:
             **_description(detection), spacing=list(radiograph.spacing) if radiograph.spacing else None,
             spacing_source=radiograph.spacing_source.value, size=list(radiograph.size),
             index_to_ras=index_to_ras(radiograph).tolist(), turns=radiograph.turns,
+            negative=radiograph.negative,
         )
         state.detected = _description(detection)
         return state

@@ -1,0 +1,44 @@
+"""Vertebrae that were passed over: where two neighbours leave room for another one, it is looked for there.
+
+Step 1a may see no vertebra where one has slipped far or the film is burnt out, and names all above it wrong. Corners
+show it: no disc is as high as a body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from . import editing
+from .anatomy import neighbour
+from .detection import Detection
+from .editing import Reader
+from .plausibility import findings, room_for_another
+
+
+def with_overlooked(detection: Detection, read: Reader) -> Detection:
+    """The detection with what ``read`` finds in such rooms, where nothing is implausible about it or its neighbours.
+
+    Names below an added vertebra stay, those above move up. It counts as inferred (``Detection.unseen``).
+    """
+    refused: set[str] = set()  # by the vertebra below: from there on down no name changes any more
+    while rooms := [pair for pair in room_for_another(detection) if pair[1] not in refused]:
+        upper, lower = rooms[-1]
+        try:
+            detection = _with_one_between(detection, upper, lower, read)
+        except ValueError:
+            refused.add(lower)
+    return detection
+
+
+def _with_one_between(detection: Detection, upper: str, lower: str, read: Reader) -> Detection:
+    """Raises ValueError when what is read there is implausible, or there is no name for it."""
+    plates = [detection.corners[upper][name] for name in ("IA", "IP")] + [detection.corners[lower][name] for name in ("SA", "SP")]
+    middle = np.mean([corner.position for corner in plates], axis=0)
+    roomy, level = editing.make_room(detection, middle)
+    more = editing.add_vertebra(roomy, level, read(level, editing.pose_at(roomy, level, middle), detection.facing))
+    concerned = {neighbour(level, -1), level, lower}
+    if wrong := [finding.text for finding in findings(more) if concerned & set(finding.levels)]:
+        raise ValueError(f"there is no vertebra between {upper} and {lower}: {wrong[0]}.")
+    return replace(more, unseen=more.unseen | {level})
