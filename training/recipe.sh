@@ -40,15 +40,19 @@ fi
 
 # shellcheck disable=SC2086  # lists of folders, here and below
 {
-    # Step 1a: simulated films, then both kinds with many close looks, then mostly whole films, twice.
-    train locate -f $first --set fit.steps=250 --seed 3 -o "$out/locate_simulated"
+    # Step 1a: simulated films, then both kinds with many close looks, then mostly whole films, twice; at last, and
+    # by itself, what tells negatives.
+    train locate -f $first --set fit.steps=250 network.negative_share=0 --seed 3 -o "$out/locate_simulated"
     train locate -f $films --simulated $first --initial "$out/locate_simulated/weights.safetensors" --seed 5 \
-        --set fit.steps=400 fit.learning_rate=1e-3 network.whole_film=0.35 network.simulated_share=0.4 network.frontal_share=0.12 \
+        --set fit.steps=400 fit.learning_rate=1e-3 network.whole_film=0.35 network.simulated_share=0.4 network.frontal_share=0.12 network.negative_share=0 \
         -o "$out/locate_first_$name" "$@"
     train locate -f $films --simulated $all --initial "$out/locate_first_$name/weights.safetensors" --seed 7 \
-        -o "$out/locate_second_$name" "$@"
+        --set network.negative_share=0 -o "$out/locate_second_$name" "$@"
     train locate -f $films --simulated $all "$out/any_more" "$out/slips" --initial "$out/locate_second_$name/weights.safetensors" --seed 11 \
-        --set fit.steps=400 -o "$out/locate_$name" "$@"
+        --set fit.steps=400 network.negative_share=0 -o "$out/locate_third_$name" "$@"
+    train locate -f $films --simulated $all "$out/any_more" "$out/slips" --initial "$out/locate_third_$name/weights.safetensors" --seed 61 \
+        --set 'fit.only="negative"' fit.steps=500 fit.learning_rate=2e-2 network.negative_share=0.5 network.negative_weight=1.0 \
+        -o "$out/locate_$name" "$@"
     # Steps 1b and 2: simulated films, then both kinds, then the lowest levels marked as readers do, twice.
     low_levels='network.simulated_levels=["L3", "L4", "L5", "S1"]'
     for net in corners refine; do
