@@ -25,9 +25,19 @@ from SpineLandmarksLib.shell.main import main
 from .conftest import SAMPLE_FILM
 
 
+def table(path):
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
 def truth():
-    with (SAMPLE_FILM.parent / "corners.csv").open(newline="") as stream:
-        return {(r["level"], r["corner"]): np.array([float(r["x"]), float(r["y"])]) for r in csv.DictReader(stream) if r["on_film"] == "yes"}
+    rows = table(SAMPLE_FILM.parent / "corners.csv")
+    return {(r["level"], r["corner"]): np.array([float(r["x"]), float(r["y"])]) for r in rows if r["on_film"] == "yes"}
+
+
+def landmarks(folder):
+    """(film, level, corner) -> pixel of the picture in its file."""
+    return {(r["film"], r["level"], r["corner"]): np.array([float(r["x_px"]), float(r["y_px"])]) for r in table(folder / "landmarks.csv")}
 
 
 def errors_over_width(detection, shift=lambda p: p):
@@ -111,18 +121,15 @@ def test_a_film_on_its_head_or_side_is_turned_and_flagged(detector, sample_film,
     lying = tmp_path / "lying.png"
     Image.fromarray(np.rot90(film.pixels, turns).astype(np.uint8)).save(lying)
     assert main(["detect", str(lying), str(sample_film), "-o", str(tmp_path / "out")]) == 0
-    with (tmp_path / "out" / "films.csv").open(newline="") as stream:
-        row, upright = csv.DictReader(stream)
+    row, upright = table(tmp_path / "out" / "films.csv")
     assert row["status"] == "ok" and "turned by" in row["message"] and upright["message"] == ""
-    with (tmp_path / "out" / "landmarks.csv").open(newline="") as stream:
-        points = {(r["film"], r["level"], r["corner"]): np.array([float(r["x_px"]), float(r["y_px"])]) for r in csv.DictReader(stream)}
+    points = landmarks(tmp_path / "out")
     # Corners are pixels of the picture in the file: turning them with it brings them onto the upright film's.
     back = Radiograph(np.rot90(film.pixels, turns)).turned(4 - turns)
     for (name, level, corner), point in points.items():
         if name != "lying" and level[0] in "LS":
             assert np.linalg.norm(back.in_file(point) - points["lying", level, corner]) < 4
-    with (tmp_path / "out" / "measurements.csv").open(newline="") as stream:
-        values = {(r["film"], r["measurement"]): float(r["value"]) for r in csv.DictReader(stream) if r["value"]}
+    values = {(r["film"], r["measurement"]): float(r["value"]) for r in table(tmp_path / "out" / "measurements.csv") if r["value"]}
     for name in ("LL_L1_S1", "SS"):
         assert values["lying", name] == pytest.approx(values["simulated_lateral", name], abs=2)
 
@@ -132,11 +139,9 @@ def test_a_negative_is_read_as_its_film_and_flagged(tmp_path, sample_film):
     negative = tmp_path / "negative.png"
     Image.fromarray((255 - pixels).astype(np.uint8)).save(negative)
     assert main(["detect", str(negative), str(sample_film), "-o", str(tmp_path / "out")]) == 0
-    with (tmp_path / "out" / "films.csv").open(newline="") as stream:
-        row, bright = csv.DictReader(stream)
+    row, bright = table(tmp_path / "out" / "films.csv")
     assert row["status"] == "ok" and "negative" in row["message"] and bright["message"] == ""
-    with (tmp_path / "out" / "landmarks.csv").open(newline="") as stream:
-        points = {(r["film"], r["level"], r["corner"]): np.array([float(r["x_px"]), float(r["y_px"])]) for r in csv.DictReader(stream)}
+    points = landmarks(tmp_path / "out")
     there = [key for key in points if key[0] == "negative"]
     assert 2 * len(there) == len(points)
     for _, level, corner in there:
@@ -194,14 +199,11 @@ def test_command_writes_everything(tmp_path, capsys):
     assert main(["detect", str(SAMPLE_FILM), str(broken), "-o", str(out)]) == 1
     told = capsys.readouterr().out
     assert "simulated_lateral: " in told and "broken film: error" in told
-    with (out / "films.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = table(out / "films.csv")
     assert [(r["film"], r["status"]) for r in rows] == [("simulated_lateral", "ok"), ("broken film", "error")]
     assert Image.open(out / "simulated_lateral.png").size[1] == 1400
     points = json.loads((out / "simulated_lateral.mrk.json").read_text())["markups"][0]["controlPoints"]
-    with (out / "landmarks.csv").open(newline="") as stream:
-        landmarks = list(csv.DictReader(stream))
-    assert [p["label"] for p in points] == [f"{r['level']} {r['corner']}" for r in landmarks]
+    assert [p["label"] for p in points] == [f"{r['level']} {r['corner']}" for r in table(out / "landmarks.csv")]
     assert not (out / "broken film.png").exists()
 
 
