@@ -130,7 +130,7 @@ def test_locator_learns_from_real_and_simulated_films_alike(labelled):
 
 
 def test_locator_learns_of_frontal_films_only_that_they_face_neither_side(labelled):
-    config = LocateConfig(batch=4, frontal_share=1.0, facing_weight=1.0, negative_share=0.0, negative_weight=0.0)
+    config = LocateConfig(batch=4, frontal_share=1.0, facing_weight=1.0, negative_weight=0.0)
     task = LocateTask(config, [*labelled, _frontal("ap")], [_frontal("made", "simulated")])
     assert len(task.real) == 1 and [len(some) for some in task.frontal] == [1, 1]
     model = task.build()

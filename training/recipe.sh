@@ -42,14 +42,14 @@ fi
 {
     # Step 1a: simulated films, then both kinds with many close looks, then mostly whole films, twice; at last, and
     # by itself, what tells negatives.
-    train locate -f $first --set fit.steps=250 network.negative_share=0 --seed 3 -o "$out/locate_simulated"
+    train locate -f $first --set fit.steps=250 --seed 3 -o "$out/locate_simulated"
     train locate -f $films --simulated $first --initial "$out/locate_simulated/weights.safetensors" --seed 5 \
-        --set fit.steps=400 fit.learning_rate=1e-3 network.whole_film=0.35 network.simulated_share=0.4 network.frontal_share=0.12 network.negative_share=0 \
+        --set fit.steps=400 fit.learning_rate=1e-3 network.whole_film=0.35 network.simulated_share=0.4 network.frontal_share=0.12 \
         -o "$out/locate_first_$name" "$@"
     train locate -f $films --simulated $all --initial "$out/locate_first_$name/weights.safetensors" --seed 7 \
-        --set network.negative_share=0 -o "$out/locate_second_$name" "$@"
+        -o "$out/locate_second_$name" "$@"
     train locate -f $films --simulated $all "$out/any_more" "$out/slips" --initial "$out/locate_second_$name/weights.safetensors" --seed 11 \
-        --set fit.steps=400 network.negative_share=0 -o "$out/locate_third_$name" "$@"
+        --set fit.steps=400 -o "$out/locate_third_$name" "$@"
     train locate -f $films --simulated $all "$out/any_more" "$out/slips" --initial "$out/locate_third_$name/weights.safetensors" --seed 61 \
         --set 'fit.only="negative"' fit.steps=500 fit.learning_rate=2e-2 network.negative_share=0.5 network.negative_weight=1.0 \
         -o "$out/locate_$name" "$@"

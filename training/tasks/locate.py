@@ -34,7 +34,7 @@ class LocateConfig:
     facing_weight: float = 0.2
     simulated_share: float = 0.4  # of the canvases, when there are simulated films
     frontal_share: float = 0.12  # of the canvases, when there are films that are not lateral
-    negative_share: float = 0.1  # of the canvases, their greys inverted
+    negative_share: float = 0.0  # of the canvases, their greys inverted; learnt best by itself, with fit.only
     negative_weight: float = 0.1
 
 

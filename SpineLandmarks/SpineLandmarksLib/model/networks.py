@@ -53,6 +53,9 @@ class LocatorNet(nn.Module):
         self.facing = nn.Linear(self.backbone.channels[-1], 1)
         # Bright edges from dark ones tell the early features, bones from gaps the late ones.
         self.negative = nn.Linear(sum(self.backbone.channels), 1)
+        # Until it has learnt, films are none.
+        nn.init.zeros_(self.negative.weight)
+        nn.init.constant_(self.negative.bias, -3.0)
 
     def forward(self, x: Tensor) -> LocatorOutput:
         taps = self.backbone(x)
