@@ -54,6 +54,17 @@ def test_network_input_ignores_exposure():
     assert views[0].shape == (1, 3, 192, 128) and torch.isfinite(views[0]).all()
 
 
+def test_network_input_of_a_film_does_not_depend_on_the_others_of_its_batch():
+    rng = np.random.default_rng(0)
+    values = torch.as_tensor(rng.random((3, 1, 64, 64)), dtype=torch.float32)
+    inside = torch.ones_like(values)
+    inside[2, :, :20] = 0  # this one lies partly off its film
+    together = network_input(values * inside, inside)
+    for i in range(3):
+        torch.testing.assert_close(together[i : i + 1], network_input((values * inside)[i : i + 1], inside[i : i + 1]))
+    torch.testing.assert_close(together[:2], network_input(values[:2], inside[:2]))
+
+
 def test_the_inverted_film_is_the_network_input_with_the_other_sign():
     film = Pyramid(disc_film() + np.random.default_rng(0).normal(0, 0.05, (600, 400)).astype(np.float32))
     views = []
