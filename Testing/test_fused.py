@@ -9,21 +9,24 @@ from SpineLandmarksLib.model.fused import FusedConv, fuse
 from SpineLandmarksLib.model.networks import CornerNet, LocatorNet
 
 
-def _with_lively_norms(network: nn.Module) -> nn.Module:
-    """Random statistics: fresh batch norms do nothing, and folding them would prove nothing."""
+def _lively(network: nn.Module) -> nn.Module:
+    """Random statistics and linear layers: fresh batch norms do nothing, some layers start at zero, and folding them would
+    prove nothing."""
     generator = torch.Generator().manual_seed(5)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             for tensor, low in ((module.running_var, 0.5), (module.weight, 0.5), (module.running_mean, -0.5), (module.bias, -0.5)):
                 tensor.data.copy_(low + torch.rand(tensor.shape, generator=generator))
             module.running_var *= 0.1  # as weak as fresh convolutions leave the signal: it must reach the last layer
+        elif isinstance(module, nn.Linear):
+            module.weight.data.copy_(torch.rand(module.weight.shape, generator=generator) - 0.5)
     return network.eval()
 
 
 @pytest.mark.parametrize(("build", "shape"), [(LocatorNet, (2, 3, 448, 256)), (CornerNet, (3, 3, 160, 160)), (CornerNet, (1, 3, 128, 128))])
 def test_fused_network_is_the_network(build, shape):
     torch.manual_seed(2)
-    network = _with_lively_norms(build())
+    network = _lively(build())
     x = torch.randn(shape)
     with torch.inference_mode():
         wanted = network(x)
