@@ -6,6 +6,7 @@ All raise ValueError, with a sentence for the user, when the edit makes no sense
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -79,12 +80,9 @@ def reset(node, level: str | None = None, name: str | None = None) -> None:
     """
     state = State.load(node)
     if level is None:
-        detection = Detection(
-            _corners(state.detected["points"]), state.detected["facing"], state.detected["facing_confidence"],
-            state.detected["naming_confidence"], frozenset(state.detected["unseen"]), state.turns, state.negative,
-        )
+        original = replace(state, **state.detected)
         _checkpoint(node)
-        write_landmarks(node, detection, state)
+        write_landmarks(node, original.detection(_corners(original.points)), state)
         return
     _checkpoint(node)
     was_modifying = node.StartModify()

@@ -73,11 +73,13 @@ class DetectionLogic:
             return self.detector.detect(radiograph, report)
 
         detection = run(compute) if run is not None else compute(progress)
-        return self.add_landmarks(volume, checked(detection, radiograph.as_read(detection.turns, detection.negative).spacing), radiograph)
+        as_read = radiograph.as_read(detection.turns, detection.negative)
+        return self.add_landmarks(volume, checked(detection, as_read.spacing), as_read)
 
     def add_landmarks(self, volume, detection: Detection, radiograph: Radiograph):
-        """Show a detection on its volume: the fiducial list, its lines and labels, in the film's folder."""
-        landmarks = create_landmarks(self.scene, f"{volume.GetName() or 'film'} corners", detection, radiograph.as_read(detection.turns, detection.negative))
+        """Show a detection on its volume, whose film was read as ``radiograph``: the fiducial list, its lines and
+        labels, in the film's folder."""
+        landmarks = create_landmarks(self.scene, f"{volume.GetName() or 'film'} corners", detection, radiograph)
         Study(landmarks, volume)
         put_in_folder(self.scene, volume, landmarks)
         return landmarks

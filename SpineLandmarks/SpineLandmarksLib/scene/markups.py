@@ -96,9 +96,7 @@ def read_landmarks(node, state: State | None = None) -> Detection:
         else:
             corner = Corner(pixel, np.array(kept["covariance"]), CornerStatus(kept["status"]))
         corners.setdefault(level, {})[name] = corner
-    return Detection(
-        corners, state.facing, state.facing_confidence, state.naming_confidence, frozenset(state.unseen), state.turns, state.negative,
-    )
+    return state.detection(corners)
 
 
 def _width(pixels: dict[tuple[str, str], np.ndarray], level: str) -> float:

@@ -6,11 +6,12 @@ So it is saved with the scene, restored with it, and undone with it.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from ..core.detection import Detection
+from ..core.detection import Corner, Detection
 from ..core.radiograph import Radiograph, SpacingSource
 from .film import index_to_ras
 
@@ -52,6 +53,12 @@ class State:
         """Take over another detection on the same film."""
         for name, value in _description(detection).items():
             setattr(self, name, value)
+
+    def detection(self, corners: Mapping[str, Mapping[str, Corner]]) -> Detection:
+        """Some corners with everything else that is known of the film."""
+        return Detection(
+            corners, self.facing, self.facing_confidence, self.naming_confidence, frozenset(self.unseen), self.turns, self.negative,
+        )
 
     @staticmethod
     def load(node) -> State:
