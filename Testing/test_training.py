@@ -84,8 +84,8 @@ def test_bent_points_follow_the_bent_picture():
     y, x = np.mgrid[:300, :200]
     film = Pyramid(((x - 90) ** 2 + (y - 140) ** 2 < 15**2).astype(np.float32))
     bend = augment.random_bend(np.random.default_rng(4), 300, 8.0)
-    values, _ = sample(film, np.eye(3), (200, 300), bend)
-    weight = values / values.sum()
+    values, _ = sample([film], [np.eye(3)], (200, 300), bend)
+    weight = values[0, 0] / values.sum()
     centre = [(weight.sum(0) * torch.arange(200)).sum().item(), (weight.sum(1) * torch.arange(300)).sum().item()]
     assert abs(bend[140]) > 1  # else this proves nothing
     np.testing.assert_allclose(centre, augment.unbend(np.array([90.0, 140.0]), bend), atol=0.5)

@@ -79,7 +79,7 @@ class CornerTask:
 
     def _crops(self, items, rng: np.random.Generator, augmented: bool):
         c = self.config
-        pictures, masks, targets, weights, matrices = [], [], [], [], []
+        films, targets, weights, matrices = [], [], [], []
         for index, level in items:
             film = self.films[index]
             pose = self._pose(film, level, rng)
@@ -89,19 +89,17 @@ class CornerTask:
                 linear = np.eye(3)
                 linear[:2, :2] = augment.random_linear(rng, 4, 0.05, 0.06, 0.08)
                 matrix = frames.translation(*middle) @ linear @ frames.translation(*-middle) @ matrix
-            picture, inside = sample(self.shelf[index], matrix, (c.crop_size, c.crop_size))
             target, weight = np.zeros((len(CORNERS), 2)), np.zeros(len(CORNERS))
             for k, corner in enumerate(CORNERS):
                 if corner in corners_of(level):
                     target[k] = frames.apply(matrix, film.corners[level][corner])
                     on_crop = np.all((target[k] >= 0) & (target[k] <= c.crop_size - 1))
                     weight[k] = film.weights[level][corner] * on_crop
-            pictures.append(picture)
-            masks.append(inside)
+            films.append(self.shelf[index])
             targets.append(target)
             weights.append(weight)
             matrices.append(matrix)
-        pictures, masks = torch.stack(pictures)[:, None], torch.stack(masks)[:, None]
+        pictures, masks = sample(films, matrices, (c.crop_size, c.crop_size))
         if augmented:
             pictures = augment.photometric(pictures, masks, rng)
         as_tensor = lambda a: torch.as_tensor(np.array(a), dtype=torch.float32, device=self.device)

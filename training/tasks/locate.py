@@ -101,7 +101,8 @@ class LocateTask:
         index = some[rng.integers(len(some))]
         pyramid = self.shelf[index]
         middle = np.array(pyramid.size) / 2
-        picture, inside = sample(pyramid, self._view(pyramid, middle + rng.normal(0, 0.15, (1, 2)) * pyramid.size, rng), CANVAS)
+        view = self._view(pyramid, middle + rng.normal(0, 0.15, (1, 2)) * pyramid.size, rng)
+        picture, inside = sample([pyramid], [view], CANVAS)
         if rng.random() < 0.5:
             picture, inside = picture.flip(-1), inside.flip(-1)
         return dict(picture=picture, inside=inside, points=np.zeros((0, 2)), right=0.5)
@@ -122,7 +123,7 @@ class LocateTask:
             shown = ((points > 2) & (points < np.array(CANVAS) - 3)).all(axis=1)
             if shown.sum() >= 2:
                 break
-        picture, inside = sample(pyramid, matrix, CANVAS, bend)
+        picture, inside = sample([pyramid], [matrix], CANVAS, bend)
         away = augment.unbend(frames.apply(matrix, col.unlabelled), bend)
         return dict(
             picture=picture, inside=inside, points=points[shown], indices=col.indices[shown], away=away,
@@ -133,8 +134,7 @@ class LocateTask:
     def loss(self, model: nn.Module, rng: np.random.Generator) -> Tensor:
         c = self.config
         canvases = [self._canvas(rng) for _ in range(c.batch)]
-        pictures = torch.stack([v["picture"] for v in canvases])[:, None]
-        inside = torch.stack([v["inside"] for v in canvases])[:, None]
+        pictures, inside = (torch.cat([v[part] for v in canvases]) for part in ("picture", "inside"))
         pictures = augment.photometric(pictures, inside, rng)
         # Nothing else is learnt from a negative: it will be inverted before it is read.
         negative = torch.as_tensor(rng.random(c.batch) < c.negative_share, device=self.device)

@@ -112,8 +112,9 @@ def to_grey(pixels: np.ndarray) -> np.ndarray:
         raise FilmError(f"not one two-dimensional film (array of shape {pixels.shape}): export a single grey or RGB picture.")
     if min(grey.shape) < 64:
         raise FilmError(f"the picture is only {grey.shape[1]} x {grey.shape[0]} pixels: load the film at its original size.")
-    if not np.isfinite(grey).all():
+    low, high = grey.min(), grey.max()
+    if not np.isfinite([low, high]).all():  # numpy's least and greatest pass NaN on
         raise FilmError("the picture holds values that are not finite (NaN or infinity): export it again.")
-    if grey.max() <= grey.min():
+    if high <= low:
         raise FilmError("all pixels have the same value: there is no picture in this file.")
     return grey

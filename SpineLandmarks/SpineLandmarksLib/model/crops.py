@@ -41,9 +41,7 @@ class Site:
 def cut(shape: CropShape, sites: Sequence[Site]) -> tuple[Tensor, list[np.ndarray]]:
     """What a network sees of some vertebrae, (n, 3, size, size), and each one's film -> crop map."""
     matrices = [shape.frame(site.pose, site.facing_right) for site in sites]
-    crops = [sample(site.film, m, (shape.size, shape.size)) for site, m in zip(sites, matrices)]
-    values, inside = (torch.stack(parts)[:, None] for parts in zip(*crops))
-    return network_input(values, inside), matrices
+    return network_input(*sample([site.film for site in sites], matrices, (shape.size, shape.size))), matrices
 
 
 @torch.inference_mode()

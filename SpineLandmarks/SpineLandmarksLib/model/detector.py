@@ -228,15 +228,17 @@ def _why_refused(found: Located) -> NoSpineFound | None:
 
 def _named(site: Site, points: np.ndarray, covariances: np.ndarray, sd_scale: float) -> dict[str, Corner]:
     named, width = {}, site.pose.width
-    for name, position, covariance in zip(CORNERS, points, covariances):
+    flat = site.film.flat_shares(points, _FLAT_RADIUS * width) > _FLAT_SHARE
+    outside = ((points < -0.5) | (points > np.array(site.film.size) - 0.5)).any(1)
+    vague = np.sqrt(covariances.trace(axis1=1, axis2=2) / 2) > UNCERTAIN_SPREAD * width
+    for k, name in enumerate(CORNERS):
         if name not in corners_of(site.level):
             continue
-        spread = float(np.sqrt(np.trace(covariance) / 2))
-        if np.any(position < -0.5) or np.any(position > np.array(site.film.size) - 0.5):
+        if outside[k]:
             status = CornerStatus.OUTSIDE
-        elif spread > UNCERTAIN_SPREAD * width or site.film.flat_share(position, _FLAT_RADIUS * width) > _FLAT_SHARE:
+        elif vague[k] or flat[k]:
             status = CornerStatus.UNCERTAIN
         else:
             status = CornerStatus.OK
-        named[name] = Corner(position, covariance * sd_scale**2, status)
+        named[name] = Corner(points[k], covariances[k] * sd_scale**2, status)
     return named

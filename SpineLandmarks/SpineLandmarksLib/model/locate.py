@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -97,19 +98,18 @@ def candidates(maps: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     p, radius = maps[0], 2
     is_peak = (p == F.max_pool2d(p[None, None], 2 * radius + 1, 1, radius)[0, 0]) & (p > MIN_PRESENCE)
-    points, scores, names = [], [], []
-    padded = F.pad(maps, (radius,) * 4)
-    for y, x in is_peak.nonzero().tolist():
-        window = padded[:, y : y + 2 * radius + 1, x : x + 2 * radius + 1]
-        heat = window[0] / window[0].sum()
-        side = heat.new_tensor([window.shape[2], window.shape[1]])
-        cell = dsnt.to_pixels(dsnt.dsnt(heat), side) - radius + heat.new_tensor([x, y])
-        points.append(((cell + 0.5) * STRIDE - 0.5).cpu().numpy())
-        scores.append(float(p[y, x]))
-        names.append((window[1:] * heat).sum((-2, -1)).cpu().numpy())
-    if not points:
+    peaks = is_peak.nonzero()
+    if not len(peaks):
         return np.zeros((0, 2)), np.zeros(0), np.zeros((0, len(maps) - 1))
-    return np.array(points, float), np.array(scores), np.array(names, float)
+    padded = F.pad(maps, (radius,) * 4)
+    windows = torch.stack([padded[:, y : y + 2 * radius + 1, x : x + 2 * radius + 1] for y, x in peaks.tolist()])
+    heat = windows[:, 0] / windows[:, 0].sum((-2, -1), keepdim=True)
+    side = heat.new_tensor([2 * radius + 1] * 2)
+    cells = dsnt.to_pixels(dsnt.dsnt(heat), side) - radius + peaks.flip(-1)
+    names = (windows[:, 1:] * heat[:, None]).sum((-2, -1))
+    scores = p[peaks[:, 0], peaks[:, 1]]
+    centres = (cells + 0.5) * STRIDE - 0.5
+    return tuple(values.double().cpu().numpy() for values in (centres, scores, names))
 
 
 def _named(maps: Tensor, matrix: np.ndarray, facing_right: float, negative: float) -> Located:

@@ -63,9 +63,7 @@ def look(network: LocatorNet, films: Sequence[Pyramid], views: Sequence[np.ndarr
     """Look at some films, each through its view (film -> canvas), as one batch; ``mirrored``: in a mirror."""
     if mirrored:
         views = [frames.mirror(CANVAS[0]) @ view for view in views]
-    parts = [sample(film, view, CANVAS) for film, view in zip(films, views)]
-    values, inside = (torch.stack(part)[:, None] for part in zip(*parts))
-    out: LocatorOutput = network(network_input(values, inside))
+    out: LocatorOutput = network(network_input(*sample(films, views, CANVAS)))
     maps = torch.cat([out.presence.sigmoid()[:, None], out.levels.log_softmax(1)], 1)
     right = out.facing.sigmoid()
     return [Look(*one) for one in zip(views, maps, (1 - right if mirrored else right).tolist(), out.negative.tolist())]
@@ -76,8 +74,8 @@ def averaged(looks: Sequence[Look], frame: Frame) -> Tensor:
     total = weight = 0.0
     for one in looks:
         back = _TO_CELLS @ one.view @ np.linalg.inv(_TO_CELLS @ frame.matrix)
-        grid = grid_through(back, frame.size, one.maps)
-        seen = (grid.abs() <= 1).all(-1).to(one.maps.dtype)
-        total = total + F.grid_sample(one.maps[None], grid[None], padding_mode="border", align_corners=False)[0] * seen
+        grid = grid_through([back], frame.size, [one.maps])
+        seen = (grid[0].abs() <= 1).all(-1).to(one.maps.dtype)
+        total = total + F.grid_sample(one.maps[None], grid, padding_mode="border", align_corners=False)[0] * seen
         weight = weight + seen
     return total / weight.clamp_min(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -21,57 +22,67 @@ class Pyramid:
 
     Parameters
     ----------
-    pixels : (height, width) array of any numeric type; kept as float32, scaled so that the 0.5th
-        and 99.5th percentiles are 0 and 1 (not clipped).
+    pixels : (height, width) array of any numeric type. It is not copied where it is float32 already; what is read
+        from it is scaled so that its 0.5th and 99.5th percentiles are 0 and 1 (not clipped).
     """
 
     def __init__(self, pixels: np.ndarray, device: torch.device | str = "cpu"):
-        pixels = np.asarray(pixels, dtype=np.float32)
+        pixels = np.require(pixels, np.float32, ["C", "W"])
         # So many pixels are enough for two percentiles of a film, and much faster.
         step = max(1, int(math.sqrt(pixels.size / 60_000)))
-        low, high = np.percentile(pixels[::step, ::step], (0.5, 99.5))
-        scaled = pixels - np.float32(low)
-        scaled *= np.float32(1 / max(high - low, 1e-6))
-        level = torch.from_numpy(scaled)[None, None].to(device)
-        self.size = (pixels.shape[1], pixels.shape[0])
-        self.levels = [level]
+        low, high = np.percentile(pixels[::step, ::step], (0.5, 99.5)).tolist()
+        level = torch.from_numpy(pixels)[None, None].to(device)
+        levels = [level]
         while min(level.shape[-2:]) >= 16:
             level = _halved(level)
-            self.levels.append(level)
+            levels.append(level)
+        self._set(levels, low, max(high - low, 1e-6))
+
+    def _set(self, levels: list[Tensor], black: float, contrast: float) -> None:
+        self.levels = levels  # greys as in the file
+        self._black, self._contrast = black, contrast
+        self.size = (levels[0].shape[-1], levels[0].shape[-2])
+
+    def _with(self, levels: list[Tensor], black: float, contrast: float) -> Pyramid:
+        film = object.__new__(Pyramid)
+        film._set(levels, black, contrast)
+        return film
+
+    def scaled(self, greys: Tensor) -> Tensor:
+        """Greys of ``levels`` on the scale that networks know."""
+        return (greys - self._black) / self._contrast
 
     def turned(self, turns: int) -> Pyramid:
         """The same film after counter-clockwise quarter turns."""
-        size = self.size if turns % 2 == 0 else self.size[::-1]
-        return self._with([torch.rot90(level, turns, (-2, -1)) for level in self.levels], size)
+        return self._with([torch.rot90(level, turns, (-2, -1)) for level in self.levels], self._black, self._contrast)
 
     def inverted(self) -> Pyramid:
         """The same film with bright for dark."""
-        return self._with([1 - level for level in self.levels], self.size)
-
-    @classmethod
-    def _with(cls, levels: list[Tensor], size: tuple[int, int]) -> Pyramid:
-        film = object.__new__(cls)
-        film.levels, film.size = levels, size
-        return film
+        return self._with(self.levels, self._black + self._contrast, -self._contrast)
 
     @cached_property
     def field(self) -> tuple[int, int, int, int]:
         """(left, top, right, bottom) film pixels of what lies within an even border, such as a photograph's table or
         a collimator leaves: outside them every row and column has nearly one grey."""
         k = next((i for i, level in enumerate(self.levels) if max(level.shape[-2:]) <= _FIELD_SIDE), len(self.levels) - 1)
-        small = self.levels[k][0, 0]
+        small = self.scaled(self.levels[k][0, 0])
         top, bottom = _uneven(small)
         left, right = _uneven(small[top:bottom].T)
         w, h = self.size
         return left << k, top << k, min(right << k, w), min(bottom << k, h)
 
-    def flat_share(self, point: np.ndarray, radius: float) -> float:
-        """Share of the pixels around a point (film pixels) that have one and the same grey: nearly 1 where the
+    def flat_shares(self, points: np.ndarray, radius: float) -> np.ndarray:
+        """Share of the pixels around each point (n, 2; film pixels) that have one and the same grey: nearly 1 where the
         film is burnt out or black, whatever a network may see there. Same: within a 255th of the film's contrast."""
-        (x, y), r = np.round(point).astype(int), max(4, int(radius))
-        step = max(1, r // 8)  # 16 x 16 pixels are enough
-        patch = self.levels[0][0, 0, max(0, y - r) : max(0, y + r + 1) : step, max(0, x - r) : max(0, x + r + 1) : step]
-        return float(((patch - patch.median()).abs() <= 1 / 255).float().mean()) if patch.numel() else 0.0
+        w, h = self.size
+        # 17 x 17 pixels are enough; where none of them lies on the film, the share is 0.
+        around = torch.linspace(-max(4.0, radius), max(4.0, radius), 17).round().long()
+        x, y = (torch.as_tensor(points).round().long()[..., None] + around).unbind(1)
+        seen = ((y >= 0) & (y < h))[:, :, None] & ((x >= 0) & (x < w))[:, None]
+        greys = self.levels[0][0, 0, y.clamp(0, h - 1)[:, :, None], x.clamp(0, w - 1)[:, None]].cpu()
+        greys = greys.masked_fill(~seen, torch.nan).flatten(1)
+        same = (greys - greys.nanmedian(1, keepdim=True).values).abs() <= abs(self._contrast) / 255
+        return (same.sum(1) / seen.sum((1, 2)).clamp_min(1)).numpy()
 
     @property
     def device(self) -> torch.device:
@@ -87,57 +98,64 @@ def _uneven(picture: Tensor) -> tuple[int, int]:
 
 def _halved(level: Tensor) -> Tensor:
     """Means of 2 x 2 pixels, of one odd row or column by itself; twice as fast as pooling."""
-    height, width = level.shape[-2:]
-    if height % 2 or width % 2:
-        level = F.pad(level, (0, width % 2, 0, height % 2), mode="replicate")
-    rows = level[..., ::2, :] + level[..., 1::2, :]
-    return (rows[..., ::2] + rows[..., 1::2]) / 4
+    for axis in (-2, -1):
+        first, second = level.unfold(axis, 2, 2).unbind(-1)
+        sums, odd = first + second, level.shape[axis] % 2
+        level = torch.cat([sums, 2 * level.narrow(axis, -1, 1)], axis) if odd else sums
+    return level / 4
 
 
 def sample(
-    film: Pyramid, matrix: np.ndarray, size: tuple[int, int], row_shift: Tensor | None = None
+    films: Sequence[Pyramid], matrices: Sequence[np.ndarray], size: tuple[int, int], row_shift: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Resample a film into a canvas or crop.
+    """Resample films into canvases or crops of one size.
 
     Parameters
     ----------
-    matrix : 3x3 film -> canvas map (see ``core.frames``).
-    size : (width, height) of the canvas.
+    matrices : for each, the 3x3 film -> canvas map (see ``core.frames``).
+    size : (width, height) of the canvases.
     row_shift : optional (height,) tensor: canvas row y is read from x + row_shift[y]; bends the
         column for augmentation.
 
     Returns
     -------
-    (values, inside) : both (height, width); ``inside`` is 1 where the canvas lies on the film,
+    (values, inside) : both (n, 1, height, width); ``inside`` is 1 where the canvas lies on the film,
         and ``values`` is 0 where it does not.
     """
-    shrink = 1.0 / frames.scale_of(matrix)
-    k = int(np.clip(round(math.log2(max(shrink, 1e-6))), 0, len(film.levels) - 1))
-    source = film.levels[k]
-    grid = grid_through(frames.scaling(0.5**k) @ np.linalg.inv(matrix), size, source, row_shift)
-    inside = (grid.abs().amax(-1) < 1).float()
-    values = F.grid_sample(source, grid[None], mode="bilinear", padding_mode="border", align_corners=False)
-    return values[0, 0] * inside, inside
+    sources, backs = [], []
+    for film, matrix in zip(films, matrices):
+        shrink = 1.0 / frames.scale_of(matrix)
+        k = int(np.clip(round(math.log2(max(shrink, 1e-6))), 0, len(film.levels) - 1))
+        sources.append(film.levels[k])
+        backs.append(frames.scaling(0.5**k) @ np.linalg.inv(matrix))
+    grid = grid_through(backs, size, sources, row_shift)
+    inside = (torch.maximum(grid[..., 0].abs(), grid[..., 1].abs()) < 1).float()[:, None]
+    values = [
+        film.scaled(F.grid_sample(source, there[None], mode="bilinear", padding_mode="border", align_corners=False))
+        for film, source, there in zip(films, sources, grid)
+    ]
+    return torch.cat(values).mul_(inside), inside
 
 
-def grid_through(back: np.ndarray, size: tuple[int, int], source: Tensor, row_shift: Tensor | None = None) -> Tensor:
-    """Where a canvas reads its source: (height, width, 2) coordinates of ``grid_sample``, in which -1 and 1
-    are the source's outer edges.
+def grid_through(backs: Sequence[np.ndarray], size: tuple[int, int], sources: Sequence[Tensor], row_shift: Tensor | None = None) -> Tensor:
+    """Where canvases read their sources: (n, height, width, 2) coordinates of ``grid_sample``, in which -1 and 1
+    are a source's outer edges.
 
-    ``back``: 3x3 canvas -> source map, in pixels of each; ``size``: (width, height) of the canvas; ``source``
+    ``backs``: 3x3 canvas -> source maps, in pixels of each; ``size``: (width, height) of the canvases; ``sources``
     (..., height, width); ``row_shift`` as for :func:`sample`.
     """
-    (w, h), (sh, sw) = size, source.shape[-2:]
-    to_unit = np.array([[2 / sw, 0, 1 / sw - 1], [0, 2 / sh, 1 / sh - 1], [0, 0, 1]])
-    m = torch.as_tensor(to_unit @ back, dtype=torch.float32, device=source.device)
-    x = torch.arange(w, dtype=torch.float32, device=source.device)
-    y = torch.arange(h, dtype=torch.float32, device=source.device)[:, None]
-    grid = torch.empty((h, w, 2), device=source.device)
+    w, h = size
+    to_units = [np.array([[2 / sw, 0, 1 / sw - 1], [0, 2 / sh, 1 / sh - 1]]) for sh, sw in (source.shape[-2:] for source in sources)]
+    device = sources[0].device
+    maps = torch.as_tensor(np.stack([to_unit @ back for to_unit, back in zip(to_units, backs)]), dtype=torch.float32, device=device)
+    x = torch.arange(w, dtype=torch.float32, device=device)
+    y = torch.arange(h, dtype=torch.float32, device=device)[:, None]
+    grid = torch.empty((len(maps), h, w, 2), device=device)
     for axis in (0, 1):
-        per_x, per_y, offset = m[axis]
+        per_x, per_y, offset = maps[:, axis].T[:, :, None, None]
         torch.add(per_x * x + offset, per_y * y, out=grid[..., axis])
         if row_shift is not None:
-            grid[..., axis] += per_x * row_shift.to(source.device)[:, None]
+            grid[..., axis] += per_x * row_shift.to(device)[:, None]
     return grid
 
 
@@ -146,11 +164,12 @@ def _box_mean(values: Tensor, radius: int) -> Tensor:
     size = 2 * radius + 1
     total = F.pad(values, (radius + 1, radius)).cumsum(-1)
     total = F.pad(total[..., size:] - total[..., :-size], (0, 0, radius + 1, radius)).cumsum(-2)
-    return (total[..., size:, :] - total[..., :-size, :]) / size**2
+    return (total[..., size:, :] - total[..., :-size, :]).mul_(1 / size**2)
 
 
-def _standardised(values: Tensor, mean: Tensor, variance: Tensor, inside: Tensor, floor: float) -> Tensor:
-    return ((values - mean) / (variance.clamp_min(0) + floor**2).sqrt()).clamp(-4, 4) * inside
+def _standardised(values: Tensor, mean: Tensor, variance: Tensor, inside: Tensor, floor: Tensor | float) -> Tensor:
+    # In place where that is safe: half of this takes as long as moving it through memory.
+    return (values - mean).mul_((variance.clamp_min(0) + floor**2).rsqrt_()).clamp_(-4, 4).mul_(inside)
 
 
 def network_input(values: Tensor, inside: Tensor) -> Tensor:
@@ -166,12 +185,13 @@ def network_input(values: Tensor, inside: Tensor) -> Tensor:
     mean = values.sum((-2, -1), keepdim=True) / count
     variance = ((values - mean) ** 2 * inside).sum((-2, -1), keepdim=True) / count
     channels = [_standardised(values, mean, variance, inside, 0.02)]
+    # The floor follows the film's own contrast, so that noise in black borders stays small.
+    floor = 0.15 * variance.clamp_min(0).sqrt() + 0.01
+    squares = values**2
     for fraction in (8, 24):
         radius = max(2, side // (2 * fraction))
-        weight = _box_mean(inside, radius).clamp_min(1e-4)
-        local = _box_mean(values, radius) / weight
-        square = _box_mean(values**2, radius) / weight
-        # The floor follows the film's own contrast, so that noise in black borders stays small.
-        floor = 0.15 * variance.clamp_min(0).sqrt() + 0.01
-        channels.append(((values - local) / ((square - local**2).clamp_min(0) + floor**2).sqrt()).clamp(-4, 4) * inside)
+        weight = _box_mean(inside, radius).clamp_min_(1e-4)
+        local = _box_mean(values, radius).div_(weight)
+        square = _box_mean(squares, radius).div_(weight)
+        channels.append(_standardised(values, local, square.sub_(local**2), inside, floor))
     return torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
@@ -22,6 +23,8 @@ from ..films import ANNOTATED
 HEIGHT = 1400
 #: Lines and dots are drawn this much larger and then shrunk, which smooths them.
 _OVERSAMPLING = 2
+#: Nothing is drawn further from its points, picture pixels.
+_THICKEST = 6
 
 _PLATE = (94, 214, 255)
 _CORNER = (120, 255, 140)
@@ -37,7 +40,8 @@ _LIGHTER = [round(255 * (value / 255) ** 0.8) for value in range(256)]
 
 
 def _grey(radiograph: Radiograph, size: tuple[int, int]) -> Image.Image:
-    low, high = np.percentile(radiograph.pixels[::4, ::4], (1, 99.5)).tolist()  # numpy's own floats would make float64 of all
+    step = max(1, min(radiograph.size) // 150)  # so many pixels tell the range
+    low, high = np.percentile(radiograph.pixels[::step, ::step], (1, 99.5)).tolist()  # numpy's own floats would make float64 of all
 
     def shown(pixels: np.ndarray) -> Image.Image:
         scaled = np.clip((pixels - low) * (255 / max(high - low, 1e-6)), 0, 255)
@@ -45,7 +49,7 @@ def _grey(radiograph: Radiograph, size: tuple[int, int]) -> Image.Image:
 
     # In whichever size is smaller: everything else costs less there.
     if size[1] < radiograph.size[1]:
-        return shown(np.asarray(Image.fromarray(radiograph.pixels).resize(size, Image.Resampling.HAMMING)))
+        return shown(np.asarray(Image.fromarray(radiograph.pixels).resize(size, Image.Resampling.HAMMING, reducing_gap=1.0)))
     return shown(radiograph.pixels).resize(size, Image.Resampling.HAMMING)
 
 
@@ -65,48 +69,57 @@ class _Pen:
         return (np.asarray(point) + 0.5) * self.per_pixel
 
     @contextmanager
-    def _smoothly(self, points: list[np.ndarray], margin: float) -> Iterator[tuple[ImageDraw.ImageDraw, np.ndarray]]:
-        """Draw on an enlarged copy of what lies around some points (picture pixels), and bring it back shrunk:
-        the pen, and the points (n, 2) there. Of the whole picture that would cost as much as all else."""
-        points = np.array(points)
-        low = np.clip(np.floor(points.min(0) - margin), 0, self.image.size).astype(int)
-        high = np.clip(np.ceil(points.max(0) + margin), low, self.image.size).astype(int)
+    def smooth(self, points: Sequence[np.ndarray]) -> Iterator[_SmoothPen]:
+        """A pen for lines and dots at some points: draws on an enlarged copy of what lies around them, and brings it
+        back shrunk. Of the whole picture that would cost as much as all else."""
+        places = np.array([self.at(point) for point in points])
+        low = np.clip(np.floor(places.min(0) - _THICKEST), 0, self.image.size).astype(int)
+        high = np.clip(np.ceil(places.max(0) + _THICKEST), low, self.image.size).astype(int)
         patch = self.image.crop((*low, *high))
         large = patch.resize([_OVERSAMPLING * side for side in patch.size], Image.Resampling.NEAREST)
-        yield ImageDraw.Draw(large), (points - low) * _OVERSAMPLING
+        yield _SmoothPen(ImageDraw.Draw(large), lambda point: tuple((self.at(point) - low) * _OVERSAMPLING))
         if all(patch.size):
             self.image.paste(large.reduce(_OVERSAMPLING), tuple(low))
 
+    def text(self, point, text: str, colour, size: float) -> None:
+        ImageDraw.Draw(self.image).text(
+            tuple(self.at(point)), text, fill=colour, font=_font(size), anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0)
+        )
+
+
+class _SmoothPen(NamedTuple):
+    """Draws enlarged; ``at`` says where a film pixel is there."""
+
+    draw: ImageDraw.ImageDraw
+    at: Callable[[np.ndarray], tuple[float, float]]
+
     def line(self, a, b, colour, width: float) -> None:
-        with self._smoothly([self.at(a), self.at(b)], width) as (draw, ends):
-            draw.line([tuple(end) for end in ends], fill=colour, width=round(width * _OVERSAMPLING))
+        self.draw.line([self.at(a), self.at(b)], fill=colour, width=round(width * _OVERSAMPLING))
 
     def dot(self, point, colour, radius: float) -> None:
-        with self._smoothly([self.at(point)], radius + 1) as (draw, ((x, y),)):
-            r = radius * _OVERSAMPLING
-            draw.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline=(0, 0, 0))
-
-    def text(self, point, text: str, colour, size: float, anchor: str) -> None:
-        place = tuple(self.at(point))
-        ImageDraw.Draw(self.image).text(place, text, fill=colour, font=_font(size), anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0))
+        (x, y), r = self.at(point), radius * _OVERSAMPLING
+        self.draw.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline=(0, 0, 0))
 
 
 def _draw_vertebra(pen: _Pen, detection: Detection, level: str) -> None:
     corners = {name: corner for name, corner in detection.corners[level].items() if corner.status is not CornerStatus.OUTSIDE}
-    for anterior, posterior in ENDPLATES.values():
-        if anterior in corners and posterior in corners:
-            pen.line(corners[anterior].position, corners[posterior].position, _PLATE, 2)
-    for corner in corners.values():
-        pen.dot(corner.position, _DOUBT if corner.status is CornerStatus.UNCERTAIN else _CORNER, 4)
+    if corners:
+        with pen.smooth([corner.position for corner in corners.values()]) as smooth:
+            for anterior, posterior in ENDPLATES.values():
+                if anterior in corners and posterior in corners:
+                    smooth.line(corners[anterior].position, corners[posterior].position, _PLATE, 2)
+            for corner in corners.values():
+                smooth.dot(corner.position, _DOUBT if corner.status is CornerStatus.UNCERTAIN else _CORNER, 4)
     place = level_name_place(detection, level)
     if place is not None:
-        pen.text(place, level, _DOUBT if level in detection.unseen else _TEXT, 19, "mm")
+        pen.text(place, level, _DOUBT if level in detection.unseen else _TEXT, 19)
 
 
 def _draw_construction(pen: _Pen, angle: Construction) -> None:
     for start, end in angle.lines:
-        pen.line(start, end, _COBB, 1.5)
-    pen.text(angle.at, angle.text, _COBB, 22, "mm")
+        with pen.smooth([start, end]) as smooth:
+            smooth.line(start, end, _COBB, 1.5)
+    pen.text(angle.at, angle.text, _COBB, 22)
 
 
 def _panel(image: Image.Image, left: int, title: str, detection: Detection, radiograph: Radiograph, measured: tuple[Measured, ...]) -> None:

@@ -16,12 +16,13 @@ from .table import MEASUREMENTS, Measurement
 #: Spacings that are true lengths: in the patient, or at the detector, where objects appear magnified.
 _KNOWN = (SpacingSource.CALIBRATED, SpacingSource.RULER, SpacingSource.DETECTOR)
 
-_UNIT = np.eye(2)
-
 #: Half of a normal distribution's central 90 %, in standard deviations.
 _HALF_90 = 1.6449
 
 Key = tuple[str, str]
+
+#: A small step, a corner moved by it along either axis, and the corner's covariance.
+_Nudge = tuple[float, tuple[np.ndarray, np.ndarray], list[list[float]]]
 
 
 class MeasuredStatus(StrEnum):
@@ -51,6 +52,11 @@ for _index, _definition in enumerate(MEASUREMENTS):
         _USERS[_key].append(_index)
 
 
+def _nudge(position: np.ndarray, covariance: np.ndarray) -> _Nudge:
+    step = 1e-3 * max(float(np.sqrt(np.trace(covariance))), 1e-6)
+    return step, (position + (step, 0), position + (0, step)), covariance.tolist()
+
+
 class Evaluation:
     """Every parameter of one film: :attr:`measured`, in the table's order.
 
@@ -63,14 +69,14 @@ class Evaluation:
         self._spacing = spacing or (1.0, 1.0)
         self._source = source if spacing else SpacingSource.UNKNOWN
         self._positions: dict[Key, np.ndarray] = {}
-        self._covariances: dict[Key, np.ndarray] = {}
+        self._nudges: dict[Key, _Nudge] = {}
         self._uncertain: set[Key] = set()
         # Sagittal coordinates are pixels times this: covariances turn with it.
-        self._axes = np.diag(sagittal(np.ones(2), self._spacing, detection.facing))
+        axes = np.diag(sagittal(np.ones(2), self._spacing, detection.facing))
         for level, name, corner in detection:
             if corner.status is not CornerStatus.OUTSIDE:
                 self._positions[level, name] = self._sagittal(corner.position)
-                self._covariances[level, name] = self._axes @ corner.covariance @ self._axes
+                self._nudges[level, name] = _nudge(self._positions[level, name], axes @ corner.covariance @ axes)
             if corner.status is CornerStatus.UNCERTAIN:
                 self._uncertain.add((level, name))
         self.measured = [self._evaluate(definition, True) for definition in MEASUREMENTS]
@@ -125,19 +131,17 @@ class Evaluation:
         variance = 0.0
         local = {key: self._positions[key] for key in definition.needs}
         for key in definition.needs:
-            covariance = self._covariances[key]
-            at = local[key]
-            step = 1e-3 * max(float(np.sqrt(np.trace(covariance))), 1e-6)
-            gradient = np.empty(2)
-            for axis in (0, 1):
-                local[key] = at + step * _UNIT[axis]
+            step, nudged, ((xx, xy), (_, yy)) = self._nudges[key]
+            at, slopes = local[key], []
+            for local[key] in nudged:
                 try:
                     change = definition.formula(local) - value
                 except ZeroDivisionError:
                     return None
-                gradient[axis] = (wrapped(change) if definition.unit == "deg" else change) / step
+                slopes.append((wrapped(change) if definition.unit == "deg" else change) / step)
             local[key] = at
-            variance += float(gradient @ covariance @ gradient)
+            x, y = slopes
+            variance += float(x * x * xx + 2 * x * y * xy + y * y * yy)
         half = _HALF_90 * np.sqrt(max(variance, 0.0))
         return value - half, value + half
 
