@@ -76,3 +76,18 @@ def test_picture_of_a_film_with_doubts_and_parallel_plates():
     radiograph = Radiograph(np.random.default_rng(0).random((1200, 1100)).astype(np.float32))
     image = picture.annotate("x" * 80, radiograph, detection, tuple(measure(detection)))
     assert image.size[1] == picture.HEIGHT
+
+
+@pytest.mark.parametrize("shape", [(700, 401), (1500, 900), (3023, 1427), (6001, 2999)])
+def test_films_of_any_size_are_shown_in_place(shape):
+    h, w = shape
+    x, y, side = int(0.8 * w), int(0.9 * h), h // 50
+    pixels = np.zeros(shape, np.float32)
+    pixels[y : y + side, x : x + side] = 1000
+    pixels[:, :5] = 1000  # else so few bright pixels would not count
+    shown = np.asarray(picture.thumbnail(Radiograph(pixels), 1400), float)
+    shown[:, : shown.shape[1] // 2] = 0
+    scale = 1400 / h
+    spot = np.array([(shown.sum(axis) * np.arange(shown.shape[1 - axis])).sum() / shown.sum() for axis in (0, 1)])
+    np.testing.assert_allclose(spot + 0.5, (np.array([x, y]) + side / 2) * scale, atol=0.6)
+    assert shown.max() > 250
