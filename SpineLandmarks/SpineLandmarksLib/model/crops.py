@@ -55,9 +55,7 @@ def read_corners(network: CornerNet, shape: CropShape, sites: Sequence[Site]) ->
     heatmaps = network(crops)
     on_crop = network.coordinates(heatmaps).double().cpu().numpy()
     spread = (dsnt.covariance(heatmaps) * STRIDE**2).double().cpu().numpy()
-    points, covariances = np.empty_like(on_crop), np.empty_like(spread)
-    for i, matrix in enumerate(matrices):
-        back = np.linalg.inv(matrix)
-        points[i] = frames.apply(back, on_crop[i])
-        covariances[i] = back[:2, :2] @ spread[i] @ back[:2, :2].T
-    return points, covariances
+    back = np.linalg.inv(matrices)
+    linear, shift = back[:, None, :2, :2], back[:, None, :2, 2]
+    points = (linear @ on_crop[..., None])[..., 0] + shift
+    return points, linear @ spread @ linear.swapaxes(-1, -2)
