@@ -94,6 +94,13 @@ def refuse_huge(size: Sequence[int]) -> None:
         raise FilmError(f"the picture has {' x '.join(str(n) for n in size)} pixels, more than any film: export it smaller.")
 
 
+def grey_range(pixels: np.ndarray, percentiles: tuple[float, float]) -> tuple[float, float]:
+    """Two percentiles of a film's greys, (H, W), from some 60 000 of its pixels: enough, and much faster."""
+    step = max(1, int(math.sqrt(pixels.size / 60_000)))
+    low, high = np.percentile(pixels[::step, ::step], percentiles).tolist()  # numpy's own floats would make float64 of all
+    return low, high
+
+
 def to_grey(pixels: np.ndarray) -> np.ndarray:
     """(H, W) or (H, W, components) -> (H, W) float32.
 

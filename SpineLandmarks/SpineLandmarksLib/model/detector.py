@@ -214,8 +214,13 @@ def _strayed(guess: Pose, found: Pose) -> bool:
 
 
 def _vague(site: Site, covariances: np.ndarray) -> bool:
-    variances = [np.trace(c) / 2 for name, c in zip(CORNERS, covariances) if name in corners_of(site.level)]
-    return bool(np.sqrt(max(variances)) > _VAGUE * site.pose.width)
+    has = [name in corners_of(site.level) for name in CORNERS]
+    return bool(_spreads(covariances)[has].max() > _VAGUE * site.pose.width)
+
+
+def _spreads(covariances: np.ndarray) -> np.ndarray:
+    """As :attr:`Corner.sd`, of (n, 2, 2) covariances: (n,)."""
+    return np.sqrt(covariances.trace(axis1=1, axis2=2) / 2)
 
 
 def _why_refused(found: Located) -> NoSpineFound | None:
@@ -230,7 +235,7 @@ def _named(site: Site, points: np.ndarray, covariances: np.ndarray, sd_scale: fl
     named, width = {}, site.pose.width
     flat = site.film.flat_shares(points, _FLAT_RADIUS * width) > _FLAT_SHARE
     outside = ((points < -0.5) | (points > np.array(site.film.size) - 0.5)).any(1)
-    vague = np.sqrt(covariances.trace(axis1=1, axis2=2) / 2) > UNCERTAIN_SPREAD * width
+    vague = _spreads(covariances) > UNCERTAIN_SPREAD * width
     for k, name in enumerate(CORNERS):
         if name not in corners_of(site.level):
             continue

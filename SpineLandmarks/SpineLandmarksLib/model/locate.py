@@ -97,15 +97,15 @@ def candidates(maps: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     A peak's place is the DSNT of its neighbourhood; its name is read over the same neighbourhood.
     """
     p, radius = maps[0], 2
-    is_peak = (p == F.max_pool2d(p[None, None], 2 * radius + 1, 1, radius)[0, 0]) & (p > MIN_PRESENCE)
+    side = 2 * radius + 1
+    is_peak = (p == F.max_pool2d(p[None, None], side, 1, radius)[0, 0]) & (p > MIN_PRESENCE)
     peaks = is_peak.nonzero()
     if not len(peaks):
         return np.zeros((0, 2)), np.zeros(0), np.zeros((0, len(maps) - 1))
     padded = F.pad(maps, (radius,) * 4)
-    windows = torch.stack([padded[:, y : y + 2 * radius + 1, x : x + 2 * radius + 1] for y, x in peaks.tolist()])
+    windows = torch.stack([padded[:, y : y + side, x : x + side] for y, x in peaks.tolist()])
     heat = windows[:, 0] / windows[:, 0].sum((-2, -1), keepdim=True)
-    side = heat.new_tensor([2 * radius + 1] * 2)
-    cells = dsnt.to_pixels(dsnt.dsnt(heat), side) - radius + peaks.flip(-1)
+    cells = dsnt.to_pixels(dsnt.dsnt(heat), heat.new_tensor([side, side])) - radius + peaks.flip(-1)
     names = (windows[:, 1:] * heat[:, None]).sum((-2, -1))
     scores = p[peaks[:, 0], peaks[:, 1]]
     centres = (cells + 0.5) * STRIDE - 0.5

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core import frames
+from ..core.radiograph import grey_range
 
 #: A row is even when nine tenths of it lie within this share of the film's contrast; looked for on a copy this small.
 _EVEN, _FIELD_SIDE = 0.1, 256
@@ -28,25 +29,25 @@ class Pyramid:
 
     def __init__(self, pixels: np.ndarray, device: torch.device | str = "cpu"):
         pixels = np.require(pixels, np.float32, ["C", "W"])
-        # So many pixels are enough for two percentiles of a film, and much faster.
-        step = max(1, int(math.sqrt(pixels.size / 60_000)))
-        low, high = np.percentile(pixels[::step, ::step], (0.5, 99.5)).tolist()
+        self._black, white = grey_range(pixels, (0.5, 99.5))
+        self._contrast = max(white - self._black, 1e-6)
         level = torch.from_numpy(pixels)[None, None].to(device)
-        levels = [level]
+        self.levels = [level]  # greys as in the file
         while min(level.shape[-2:]) >= 16:
             level = _halved(level)
-            levels.append(level)
-        self._set(levels, low, max(high - low, 1e-6))
+            self.levels.append(level)
 
-    def _set(self, levels: list[Tensor], black: float, contrast: float) -> None:
-        self.levels = levels  # greys as in the file
-        self._black, self._contrast = black, contrast
-        self.size = (levels[0].shape[-1], levels[0].shape[-2])
-
-    def _with(self, levels: list[Tensor], black: float, contrast: float) -> Pyramid:
-        film = object.__new__(Pyramid)
-        film._set(levels, black, contrast)
+    @classmethod
+    def _of(cls, levels: list[Tensor], black: float, contrast: float) -> Pyramid:
+        film = object.__new__(cls)
+        film.levels, film._black, film._contrast = levels, black, contrast
         return film
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        height, width = self.levels[0].shape[-2:]
+        return width, height
 
     def scaled(self, greys: Tensor) -> Tensor:
         """Greys of ``levels`` on the scale that networks know."""
@@ -54,11 +55,11 @@ class Pyramid:
 
     def turned(self, turns: int) -> Pyramid:
         """The same film after counter-clockwise quarter turns."""
-        return self._with([torch.rot90(level, turns, (-2, -1)) for level in self.levels], self._black, self._contrast)
+        return self._of([torch.rot90(level, turns, (-2, -1)) for level in self.levels], self._black, self._contrast)
 
     def inverted(self) -> Pyramid:
         """The same film with bright for dark."""
-        return self._with(self.levels, self._black + self._contrast, -self._contrast)
+        return self._of(self.levels, self._black + self._contrast, -self._contrast)
 
     @cached_property
     def field(self) -> tuple[int, int, int, int]:

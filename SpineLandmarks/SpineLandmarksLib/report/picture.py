@@ -16,7 +16,7 @@ from ..core.anatomy import ENDPLATES
 from ..core.construction import Construction, constructions, level_name_place
 from ..core.detection import CornerStatus, Detection
 from ..core.measurements import Measured, MeasuredStatus
-from ..core.radiograph import Radiograph
+from ..core.radiograph import Radiograph, grey_range
 from ..films import ANNOTATED
 
 #: Height of the film in the picture; films are shrunk or enlarged to it, never distorted.
@@ -40,8 +40,7 @@ _LIGHTER = [round(255 * (value / 255) ** 0.8) for value in range(256)]
 
 
 def _grey(radiograph: Radiograph, size: tuple[int, int]) -> Image.Image:
-    step = max(1, min(radiograph.size) // 150)  # so many pixels tell the range
-    low, high = np.percentile(radiograph.pixels[::step, ::step], (1, 99.5)).tolist()  # numpy's own floats would make float64 of all
+    low, high = grey_range(radiograph.pixels, (1, 99.5))
 
     def shown(pixels: np.ndarray) -> Image.Image:
         scaled = np.clip((pixels - low) * (255 / max(high - low, 1e-6)), 0, 255)
@@ -57,7 +56,9 @@ def _grey(radiograph: Radiograph, size: tuple[int, int]) -> Image.Image:
 
 
 def _halved(pixels: np.ndarray) -> np.ndarray:
-    """Means of 2 x 2 pixels, of one odd row or column by itself; three times as fast as Pillow's."""
+    """Means of 2 x 2 pixels, of one odd row or column by itself; three times as fast as Pillow's.
+
+    The networks' films are halved by torch (``model.sampling``), twice as fast; a report must do without it."""
     height, width = pixels.shape
     rows = pixels[::2].copy()
     rows[: height // 2] += pixels[1::2]
