@@ -4,7 +4,7 @@
 # MESHES: bone meshes for the simulator. FOLD: K/N leaves one of N groups of patients out, "all" none.
 # FILMS: folders of labelled films, also of films that are not lateral (anterior: neither).
 # Runs that are there already go on, or are skipped when done; simulated films and what was learnt from
-# them alone serve all folds. Two hours on two cores for one fold.
+# them alone serve all folds. Two hours and a half on two cores for one fold.
 set -eu
 meshes=$1 out=$2 fold=$3
 shift 3
@@ -19,6 +19,12 @@ simulate() { # NAME ARGS...: a folder of simulated films
     touch "$folder/done"
 }
 train() { python -m training train "$@"; }
+weights() { # FOLDER RUNS...: a folder of weights, in which step 2 is the average of some runs
+    folder=$1
+    shift
+    python -m training export --locate "$out/locate_$name" --corners "$out/corners_$name" --refine "$@" \
+        -o "$folder" --version "0.0-$name" --data "$films, fold $fold"
+}
 
 simulate any --count 300 --seed 50000 --pixel 0.9
 simulate any_more --count 300 --seed 200000 --pixel 0.9
@@ -56,21 +62,27 @@ fi
     # Steps 1b and 2: simulated films, then both kinds, then the lowest levels marked as readers do, twice.
     low_levels='network.simulated_levels=["L3", "L4", "L5", "S1"]'
     for net in corners refine; do
-        if [ "$net" = corners ]; then lowest='"L5", "S1"' last='fit.steps=500 fit.learning_rate=8e-4' seed=21
-        else lowest='"L4", "L5", "S1"' last='fit.steps=300 fit.learning_rate=6e-4 network.simulated_share=0.3' seed=22; fi
-        train "$net" -f $near --set fit.steps=400 --seed 3 -o "$out/${net}_simulated"
+        if [ "$net" = corners ]; then size=128 lowest='"L5", "S1"' last='fit.steps=500 fit.learning_rate=8e-4' seed=21
+        else size=160 lowest='"L4", "L5", "S1"' last='fit.steps=300 fit.learning_rate=6e-4 network.simulated_share=0.3' seed=22; fi
+        train "$net" -f $near --set fit.steps=400 network.crop_size=$size --seed 3 -o "$out/${net}_simulated"
         train "$net" -f $films --simulated $near --initial "$out/${net}_simulated/weights.safetensors" --seed 5 \
-            -o "$out/${net}_first_$name" "$@"
+            --set network.crop_size=$size -o "$out/${net}_first_$name" "$@"
         train "$net" -f $films --simulated $marked --initial "$out/${net}_first_$name/weights.safetensors" --seed 9 \
-            --set fit.steps=220 fit.learning_rate=5e-4 network.simulated_share=0.3 "network.simulated_levels=[$lowest]" \
+            --set network.crop_size=$size fit.steps=220 fit.learning_rate=5e-4 network.simulated_share=0.3 "network.simulated_levels=[$lowest]" \
             -o "$out/${net}_second_$name" "$@"
         train "$net" -f $films --simulated $marked --initial "$out/${net}_second_$name/weights.safetensors" --seed $seed \
-            --set $last "$low_levels" -o "$out/${net}_$name" "$@"
+            --set network.crop_size=$size $last "$low_levels" -o "$out/${net}_$name" "$@"
     done
-    # Step 2 a little longer; what ships is the average of both moments.
+    # Step 2 a little longer, and then on smaller crops, from the average of these two moments; what ships is the average
+    # of all four, and reads crops of a size between (configs/refine.toml).
     train refine -f $films --simulated $marked --initial "$out/refine_$name/weights.safetensors" --seed 41 \
-        --set fit.steps=260 fit.learning_rate=4e-4 network.simulated_share=0.3 "$low_levels" \
+        --set network.crop_size=160 fit.steps=260 fit.learning_rate=4e-4 network.simulated_share=0.3 "$low_levels" \
         -o "$out/refine_more_$name" "$@"
+    weights "$out/halfway_$name" "$out/refine_$name" "$out/refine_more_$name"
+    train refine -f $films --simulated $marked --initial "$out/halfway_$name/refine.safetensors" --seed 81 \
+        --set network.crop_size=128 network.sigma=0.8 fit.steps=400 fit.learning_rate=6e-4 -o "$out/refine_small_$name" "$@"
+    train refine -f $films --simulated $marked --initial "$out/refine_small_$name/weights.safetensors" --seed 82 \
+        --set network.crop_size=128 network.sigma=0.8 fit.steps=260 fit.learning_rate=4e-4 network.simulated_share=0.3 "$low_levels" \
+        -o "$out/refine_last_$name" "$@"
 }
-python -m training export --locate "$out/locate_$name" --corners "$out/corners_$name" --refine "$out/refine_$name" "$out/refine_more_$name" \
-    -o "$out/weights_$name" --version "0.0-$name" --data "$films, fold $fold"
+weights "$out/weights_$name" "$out/refine_$name" "$out/refine_more_$name" "$out/refine_small_$name" "$out/refine_last_$name"

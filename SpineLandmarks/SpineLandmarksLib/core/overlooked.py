@@ -12,13 +12,14 @@ import numpy as np
 
 from . import editing
 from .anatomy import neighbour
-from .detection import Detection
+from .detection import CornerStatus, Detection
 from .editing import Reader
 from .plausibility import findings, room_for_another
 
 
 def with_overlooked(detection: Detection, read: Reader) -> Detection:
-    """The detection with what ``read`` finds in such rooms, where nothing is implausible about it or its neighbours.
+    """The detection with what ``read`` finds in such rooms, where all its corners are sure and nothing is implausible
+    about it or its neighbours.
 
     Names below an added vertebra stay, those above move up. It counts as inferred (``Detection.unseen``).
     """
@@ -33,11 +34,14 @@ def with_overlooked(detection: Detection, read: Reader) -> Detection:
 
 
 def _with_one_between(detection: Detection, upper: str, lower: str, read: Reader) -> Detection:
-    """Raises ValueError when what is read there is implausible, or there is no name for it."""
+    """Raises ValueError when what is read there is uncertain or implausible, or there is no name for it."""
     plates = [detection.corners[upper][name] for name in ("IA", "IP")] + [detection.corners[lower][name] for name in ("SA", "SP")]
     middle = np.mean([corner.position for corner in plates], axis=0)
     roomy, level = editing.make_room(detection, middle)
-    more = editing.add_vertebra(roomy, level, read(level, editing.pose_at(roomy, level, middle), detection.facing))
+    corners = read(level, editing.pose_at(roomy, level, middle), detection.facing)
+    if any(corner.status is not CornerStatus.OK for corner in corners.values()):
+        raise ValueError(f"there is no vertebra between {upper} and {lower} whose corners are sure.")
+    more = editing.add_vertebra(roomy, level, corners)
     concerned = {neighbour(level, -1), level, lower}
     if wrong := [finding.text for finding in findings(more) if concerned & set(finding.levels)]:
         raise ValueError(f"there is no vertebra between {upper} and {lower}: {wrong[0]}.")

@@ -11,10 +11,7 @@ from .backbone import SameConv
 
 
 class FusedConv(nn.Module):
-    """One convolution with its bias, equal to a convolution of ours and the batch norm after it.
-
-    Inputs of strided ones must have even sides (they have: networks take multiples of 32).
-    """
+    """One convolution with its bias, equal to a convolution of ours and the batch norm after it."""
 
     def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None):
         super().__init__()
@@ -23,17 +20,21 @@ class FusedConv(nn.Module):
             weight, bias = fuse_conv_bn_weights(weight, bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
         if conv.stride[0] == 2:
             # "Same" padding of even sides has one more pixel after than before. A row and a column of
-            # zeros in the kernel say the same, and save a padded copy of every such input.
+            # zeros in the kernel say the same, and save a padded copy of every such input. Odd sides, which
+            # are padded evenly, take one more pixel all around for it.
             weight, kernel = F.pad(weight, (1, 0, 1, 0)), kernel + 1
         self.weight = nn.Parameter(weight.detach().contiguous(memory_format=torch.channels_last), requires_grad=False)
         self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
         self.stride, self.groups, self.padding = conv.stride, conv.groups, ((kernel - 1) // 2,) * 2
 
     def forward(self, x: Tensor) -> Tensor:
+        padding = self.padding
+        if self.stride[0] == 2:
+            padding = tuple(pad + side % 2 for pad, side in zip(padding, x.shape[2:]))
         if x.device.type == "cpu" and torch.backends.mkldnn.is_available():
             # On one thread conv2d sends small batches through a kernel half as fast.
-            return torch.mkldnn_convolution(x, self.weight, self.bias, self.padding, self.stride, (1, 1), self.groups)
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, 1, self.groups)
+            return torch.mkldnn_convolution(x, self.weight, self.bias, padding, self.stride, (1, 1), self.groups)
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, 1, self.groups)
 
 
 def fuse(network: nn.Module) -> nn.Module:

@@ -72,12 +72,13 @@ class Pyramid:
         w, h = self.size
         return left << k, top << k, min(right << k, w), min(bottom << k, h)
 
-    def flat_shares(self, points: np.ndarray, radius: float) -> np.ndarray:
-        """Share of the pixels around each point (n, 2; film pixels) that have one and the same grey: nearly 1 where the
+    def flat_shares(self, points: np.ndarray, radii: np.ndarray | float) -> np.ndarray:
+        """Share of the pixels around each point (n, 2; film pixels; ``radii`` (n,) or one) that have one and the same grey: nearly 1 where the
         film is burnt out or black, whatever a network may see there. Same: within a 255th of the film's contrast."""
         w, h = self.size
         # 17 x 17 pixels are enough; where none of them lies on the film, the share is 0.
-        around = torch.linspace(-max(4.0, radius), max(4.0, radius), 17).round().long()
+        reach = torch.as_tensor(radii, dtype=torch.float32).clamp_min(4).reshape(-1, 1, 1)
+        around = (torch.linspace(-1, 1, 17) * reach).round().long()
         x, y = (torch.as_tensor(points).round().long()[..., None] + around).unbind(1)
         seen = ((y >= 0) & (y < h))[:, :, None] & ((x >= 0) & (x < w))[:, None]
         greys = self.levels[0][0, 0, y.clamp(0, h - 1)[:, :, None], x.clamp(0, w - 1)[:, None]].cpu()
