@@ -23,7 +23,10 @@ def _lively(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize(("build", "shape"), [(LocatorNet, (2, 3, 448, 256)), (CornerNet, (3, 3, 144, 144)), (CornerNet, (1, 3, 128, 112)), (CornerNet, (1, 3, 100, 60))])
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [(LocatorNet, (2, 3, 448, 256)), (CornerNet, (3, 3, 144, 144)), (CornerNet, (1, 3, 128, 112)), (CornerNet, (1, 3, 100, 60))],
+)
 def test_fused_network_is_the_network(build, shape):
     torch.manual_seed(2)
     network = _lively(build())

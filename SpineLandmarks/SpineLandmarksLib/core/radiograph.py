@@ -119,7 +119,7 @@ def to_grey(pixels: np.ndarray) -> np.ndarray:
         raise FilmError(f"not one two-dimensional film (array of shape {pixels.shape}): export a single grey or RGB picture.")
     if min(grey.shape) < 64:
         raise FilmError(f"the picture is only {grey.shape[1]} x {grey.shape[0]} pixels: load the film at its original size.")
-    # Of the file's own numbers, for bytes are searched ten times as fast; as float32, which may round both alike.
+    # Of the file's own numbers, for bytes are searched six times as fast; as float32, which may round both alike.
     with np.errstate(over="ignore"):
         low, high = np.array([grey.min(), grey.max()]).astype(np.float32)
     if not np.isfinite([low, high]).all():  # numpy's least and greatest pass NaN on
