@@ -76,17 +76,18 @@ def test_an_overlooked_vertebra_is_read_in_the_room_left_for_it(facing):
     # What is read there is the neighbour, once more: then nobody was overlooked.
     again = with_overlooked(overlooked, lambda level, pose, facing: {k: Corner(np.array(p, float), np.eye(2)) for k, p in corners["L4"].items()})
     assert again == overlooked
-    def vaguely(level, pose, facing):
-        return {**read(level, pose, facing), "IA": Corner(np.array(corners["L3"]["IA"], float), np.eye(2), CornerStatus.UNCERTAIN)}
+    def vaguely(*names):
+        return lambda *asked: {k: replace(c, status=CornerStatus.UNCERTAIN if k in names else c.status) for k, c in read(*asked).items()}
 
-    assert with_overlooked(overlooked, vaguely) == overlooked
+    assert with_overlooked(overlooked, vaguely("IA")).levels == found.levels
+    assert with_overlooked(overlooked, vaguely("IA", "SP")) == overlooked
     whole = make_detection(corners, facing)
     assert with_overlooked(whole, None) == whole
 
     # A neighbour that was misread leaves room where there may be none.
     stretched = {name: Corner(c.position + np.array([0.0, 180.0]) * (name in ("IA", "IP")), c.covariance) for name, c in overlooked.corners["L4"].items()}
     misread = replace(overlooked, corners={**overlooked.corners, "L4": stretched})
-    assert with_overlooked(misread, read) == misread and len(asked) == 3
+    assert with_overlooked(misread, read) == misread and len(asked) == 4
 
 
 def test_implausible_corners_become_uncertain():

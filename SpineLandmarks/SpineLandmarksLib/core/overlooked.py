@@ -18,8 +18,8 @@ from .plausibility import findings, room_for_another
 
 
 def with_overlooked(detection: Detection, read: Reader) -> Detection:
-    """The detection with what ``read`` finds in such rooms, where all its corners are sure and nothing is implausible
-    about it or its neighbours.
+    """The detection with what ``read`` finds in such rooms, where its corners are sure, all but one, and nothing is
+    implausible about it or its neighbours.
 
     Names below an added vertebra stay, those above move up. It counts as inferred (``Detection.unseen``).
     """
@@ -39,7 +39,8 @@ def _with_one_between(detection: Detection, upper: str, lower: str, read: Reader
     middle = np.mean([corner.position for corner in plates], axis=0)
     roomy, level = editing.make_room(detection, middle)
     corners = read(level, editing.pose_at(roomy, level, middle), detection.facing)
-    if any(corner.status is not CornerStatus.OK for corner in corners.values()):
+    # One vague corner is common where a vertebra has slipped far.
+    if sum(corner.status is not CornerStatus.OK for corner in corners.values()) > 1:
         raise ValueError(f"there is no vertebra between {upper} and {lower} whose corners are sure.")
     more = editing.add_vertebra(roomy, level, corners)
     concerned = {neighbour(level, -1), level, lower}
