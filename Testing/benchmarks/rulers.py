@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -20,15 +21,23 @@ def wait_for(device: str) -> None:
 
 def seconds(work: Callable[[], object], device: str = "cpu", repeats: int = 7) -> float:
     """Median of some runs, after one that is not counted."""
+    _timed(work, device)
+    return statistics.median(_timed(work, device) for _ in range(repeats))
+
+
+def in_turn(work: Callable[[], object], other: Callable[[], object], device: str = "cpu", repeats: int = 7) -> float:
+    """How many times as long as ``other`` some work takes: median of pairs, after one that is not counted. The speed of a
+    shared machine changes from minute to minute, and seldom within a pair."""
+    ratios = [_timed(work, device) / _timed(other, device) for _ in range(1 + repeats)]
+    return statistics.median(ratios[1:])
+
+
+def _timed(work: Callable[[], object], device: str) -> float:
+    wait_for(device)
+    started = time.perf_counter()
     work()
     wait_for(device)
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        wait_for(device)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+    return time.perf_counter() - started
 
 
 @torch.inference_mode()
@@ -69,16 +78,13 @@ def roofline(network: nn.Module, x: Tensor, peak: float, bandwidth: float) -> tu
 
 
 @torch.inference_mode()
-def rivals(device: str = "cpu") -> dict[str, float]:
-    """Seconds of a forward at 1024 of the pose networks that others would use, by name; random weights
+def rivals(device: str = "cpu") -> dict[str, Callable[[], object]]:
+    """Forwards at 1024 of the pose networks that others would use, by name; random weights
     time the same. Empty where ultralytics is not installed (it is no dependency of ours)."""
     try:
         from ultralytics.nn.tasks import PoseModel
     except ImportError:
         return {}
     x = torch.randn(1, 3, 1024, 1024, device=device)
-    times = {}
-    for name in ("yolov8l-pose", "yolo11n-pose"):
-        model = PoseModel(f"{name}.yaml", verbose=False).eval().fuse(verbose=False).to(device)
-        times[name] = seconds(lambda model=model: model(x), device, 5)
-    return times
+    models = {name: PoseModel(f"{name}.yaml", verbose=False).eval().fuse(verbose=False).to(device) for name in ("yolov8l-pose", "yolo11n-pose")}
+    return {name: torch.inference_mode()(partial(model, x)) for name, model in models.items()}
