@@ -76,6 +76,7 @@ def test_an_overlooked_vertebra_is_read_in_the_room_left_for_it(facing):
     # What is read there is the neighbour, once more: then nobody was overlooked.
     again = with_overlooked(overlooked, lambda level, pose, facing: {k: Corner(np.array(p, float), np.eye(2)) for k, p in corners["L4"].items()})
     assert again == overlooked
+
     def vaguely(*names):
         return lambda *asked: {k: replace(c, status=CornerStatus.UNCERTAIN if k in names else c.status) for k, c in read(*asked).items()}
 

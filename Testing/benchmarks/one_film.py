@@ -20,6 +20,7 @@ from SpineLandmarksLib.model.locate import locate
 from SpineLandmarksLib.model.looks import CANVAS
 from SpineLandmarksLib.model.networks import CornerNet, LocatorNet
 from SpineLandmarksLib.model.sampling import Pyramid
+from SpineLandmarksLib.pipeline import process
 from SpineLandmarksLib.report import picture
 
 from .rulers import bandwidth, in_turn, peak, rivals, roofline, seconds
@@ -54,10 +55,9 @@ def stages(detector: Detector, path: Path, canvas: Tensor, crops: Tensor, refine
 
 
 def end_to_end(detector: Detector, path: Path) -> None:
-    """From file to picture, once."""
-    film = films.read(path)
-    found = checked(detector.detect(film))
-    picture.annotate("film", film, found, tuple(measure(found)))
+    """From file to picture, once, as ``detect`` does it."""
+    result = process(path.name, path, detector)
+    picture.annotate(result.film, result.radiograph, result.detection, result.measured)
 
 
 def inputs(detector: Detector, path: Path) -> tuple[Tensor, Tensor, Tensor]:

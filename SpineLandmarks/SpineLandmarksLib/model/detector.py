@@ -234,12 +234,11 @@ def _why_refused(found: Located) -> NoSpineFound | None:
 
 def _flat(sites: Sequence[Site], points: np.ndarray) -> np.ndarray:
     """Which corners (n, 4, 2) lie where the film is of one grey: (n, 4). A film's vertebrae stand side by side."""
-    shares, start = np.empty(points.shape[:2]), 0
-    for film, mine in groupby(sites, lambda site: site.film):
-        radii = [_FLAT_RADIUS * site.pose.width for site in mine]
-        here = slice(start, start + len(radii))
-        shares[here] = film.flat_shares(points[here].reshape(-1, 2), np.repeat(radii, len(CORNERS))).reshape(-1, len(CORNERS))
-        start = here.stop
+    radii = np.repeat([_FLAT_RADIUS * site.pose.width for site in sites], len(CORNERS)).reshape(-1, len(CORNERS))
+    shares = np.empty_like(radii)
+    for film, mine in groupby(range(len(sites)), lambda i: sites[i].film):
+        here = list(mine)
+        shares[here] = film.flat_shares(points[here].reshape(-1, 2), radii[here].ravel()).reshape(-1, len(CORNERS))
     return shares > _FLAT_SHARE
 
 

@@ -25,12 +25,10 @@ class FusedConv(nn.Module):
             weight, kernel = F.pad(weight, (1, 0, 1, 0)), kernel + 1
         self.weight = nn.Parameter(weight.detach().contiguous(memory_format=torch.channels_last), requires_grad=False)
         self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
-        self.stride, self.groups, self.padding = conv.stride, conv.groups, ((kernel - 1) // 2,) * 2
+        self.stride, self.groups, self.padding = conv.stride, conv.groups, (kernel - 1) // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        padding = self.padding
-        if self.stride[0] == 2:
-            padding = tuple(pad + side % 2 for pad, side in zip(padding, x.shape[2:]))
+        padding = tuple(self.padding + side % stride for side, stride in zip(x.shape[2:], self.stride))
         if x.device.type == "cpu" and torch.backends.mkldnn.is_available():
             # On one thread conv2d sends small batches through a kernel half as fast.
             return torch.mkldnn_convolution(x, self.weight, self.bias, padding, self.stride, (1, 1), self.groups)
