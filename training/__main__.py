@@ -5,21 +5,24 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from SpineLandmarksLib.core.detection import Detection
 from SpineLandmarksLib.model import weights
 from SpineLandmarksLib.model.detector import Detector
 from SpineLandmarksLib.model.device import DeviceError, choose_device
 
 from . import config, labels
-from .evaluation import calibrate, table
-from .evaluation.compare import compare, detect, truth_of
+from .evaluation import calibrate, changes, table
+from .evaluation.compare import FilmErrors, compare, detect, truth_of
 from .export import export
 from .fitting import fit
 from .fitting.ranks import this_rank
+from .labels import LabelledFilm
 
 
 def _fold(text: str) -> tuple[int, int]:
@@ -59,27 +62,53 @@ def _export(arguments: argparse.Namespace) -> None:
         print(name, entry["sha256"])
 
 
-def _evaluate(arguments: argparse.Namespace) -> None:
+def _judge(
+    arguments: argparse.Namespace, versions: Callable[[LabelledFilm], Iterable[LabelledFilm]] = lambda film: [film], raw: bool = False,
+) -> Iterator[tuple[LabelledFilm, Detection | None]]:
+    """Every film, or some versions of it, with what the weights of its fold find there; ``raw``: with standard deviations as
+    the heat-maps have them."""
     films = labels.read(*arguments.films)
     parts = labels.folds(films, len(arguments.weights)) if len(arguments.weights) > 1 else [[film.name for film in films]]
     device = choose_device(arguments.device)
-    errors, pairs, frontal = [], [], []
+    done = 0
     for folder, names in zip(arguments.weights, parts):
         networks = weights.load(folder, device)
-        detector = Detector(replace(networks, sd_scale=(1.0, 1.0)) if arguments.calibrate else networks, device)
+        detector = Detector(replace(networks, sd_scale=(1.0, 1.0)) if raw else networks, device)
         for film in films:
-            if film.name in names:
-                found = detect(detector, film)
-                if film.facing_right is None:
-                    frontal.append(found is None)
-                else:
-                    errors.append(compare(film, found))
-                    if found is not None:
-                        pairs.append((film.name, found, truth_of(film)))
-                if sys.stderr.isatty():
-                    print(f"\r\033[K{len(errors) + len(frontal)}/{len(films)} films", end="", file=sys.stderr, flush=True)
+            if film.name not in names:
+                continue
+            for version in versions(film):
+                yield version, detect(detector, version)
+            done += 1
+            if sys.stderr.isatty():
+                print(f"\r\033[K{done}/{len(films)} films", end="", file=sys.stderr, flush=True)
+
+
+def _stress(arguments: argparse.Namespace) -> None:
+    errors = [compare(film, found) for film, found in _judge(arguments, changes.versions)]
+    for kind, some in _by_kind(errors):
+        rows = {row[changes.GROUP]: row for row in table.by_group(some, changes.GROUP)}
+        print(f"{kind.upper()}, n = {len({film.film for film in some})} films")
+        print(table.text([rows[name] for name in (changes.AS_IS, *changes.CHANGES)]))
+        print(table.names(some), end="\n\n")
+
+
+def _by_kind(errors: list[FilmErrors]) -> Iterator[tuple[str, list[FilmErrors]]]:
+    """Real and simulated films are never judged together."""
     for kind in sorted({film.kind for film in errors}):
-        some = [film for film in errors if film.kind == kind]
+        yield kind, [film for film in errors if film.kind == kind]
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    errors, pairs, frontal = [], [], []
+    for film, found in _judge(arguments, raw=arguments.calibrate):
+        if film.facing_right is None:
+            frontal.append(found is None)
+            continue
+        errors.append(compare(film, found))
+        if found is not None:
+            pairs.append((film.name, found, truth_of(film)))
+    for kind, some in _by_kind(errors):
         print(table.summary(some, arguments.by), end="\n\n")
         if arguments.output:
             _write(some, arguments.output / kind, arguments.by)
@@ -118,6 +147,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     labelled = dict(type=Path, nargs="+", metavar="FOLDER")
 
+    def judged_on(command: argparse.ArgumentParser) -> None:
+        command.add_argument("-w", "--weights", type=Path, nargs="+", default=[weights.FOLDER],
+                             help="weights folder; N of them: each on its fold of N (cross-validation)")
+        command.add_argument("-f", "--films", **labelled, required=True)
+
     command = commands.add_parser("train", help="train one network, or go on from its checkpoint")
     command.add_argument("network", choices=config.NETWORKS)
     command.add_argument("-f", "--films", **labelled, required=True, help="labelled films: our tables, .mrk.json, labelme or BUU-LSPINE")
@@ -144,13 +178,15 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_export)
 
     command = commands.add_parser("evaluate", help="print the paper's table on labelled films")
-    command.add_argument("-w", "--weights", type=Path, nargs="+", default=[weights.FOLDER],
-                         help="weights folder; N of them: each on its fold of N (cross-validation)")
-    command.add_argument("-f", "--films", **labelled, required=True)
+    judged_on(command)
     command.add_argument("--by", nargs="+", default=[], metavar="COLUMN", help="also by group: faces, slip, or a column of films.csv")
     command.add_argument("-o", "--output", type=Path, help="also write the tables as CSV, and plots")
     command.add_argument("--calibrate", action="store_true", help="also fit and judge the corners' standard deviations")
     command.set_defaults(run=_evaluate)
+
+    command = commands.add_parser("stress", help="the same films turned, cut off, worn and photographed badly: what is still found")
+    judged_on(command)
+    command.set_defaults(run=_stress)
     return parser
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from SpineLandmarksLib.core.anatomy import LEVELS
+from SpineLandmarksLib.core.detection import MIN_NAMING_CONFIDENCE
 from SpineLandmarksLib.core.measurements.geometry import wrapped
 
 from .compare import ANGLES, FilmErrors
@@ -73,6 +75,18 @@ def by_group(errors: Sequence[FilmErrors], column: str) -> list[dict]:
             "slope": np.median(slopes) if slopes else np.nan,
         })
     return rows
+
+
+def names(errors: Sequence[FilmErrors]) -> str:
+    """Are wrong names called uncertain? In words: films named wrong that were not, and films named right that were."""
+    wrong, right = [f for f in errors if f.shift], [f for f in errors if not f.shift and not f.refused]
+    doubted = lambda film: film.naming_confidence < MIN_NAMING_CONFIDENCE
+    sure = Counter(film.film for film in wrong if not doubted(film))
+    which = "".join(f", {film} {count}" for film, count in sure.most_common())
+    return (
+        f"{len(wrong)} named wrong, {sure.total()} of them not called uncertain{which}; "
+        f"{len(right)} named right, {sum(map(doubted, right))} of them called uncertain"
+    )
 
 
 def text(rows: Sequence[dict]) -> str:
