@@ -84,6 +84,15 @@ def test_wrong_names_are_counted_with_the_doubts_about_them(labelled):
     assert table.names(errors) == "2 named wrong, 1 of them not called uncertain, simulated_lateral 1; 1 named right, 1 of them called uncertain"
 
 
+def test_films_that_are_not_lateral_are_refused_in_one_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "films.csv").write_text(f"film,file,anterior\nA,{SAMPLE_FILM},neither\n")
+    (tmp_path / "corners.csv").write_text("film,level,corner,x,y\n")
+    monkeypatch.setattr(sys, "argv", ["training", "--device", "cpu", "stress", "-f", str(tmp_path)])
+    with pytest.raises(SystemExit) as left:
+        training.main()
+    assert left.value.code == 2 and "none of these films is lateral" in capsys.readouterr().err
+
+
 def test_from_the_shell(labelled, monkeypatch, capsys):
     monkeypatch.setattr(changes, "CHANGES", {"black border": changes.CHANGES["black border"]})
     monkeypatch.setattr(sys, "argv", ["training", "--device", "cpu", "stress", "-f", str(SAMPLE_FILM.parent)])

@@ -86,6 +86,8 @@ def _judge(
 
 def _stress(arguments: argparse.Namespace) -> None:
     errors = [compare(film, found) for film, found in _judge(arguments, changes.versions)]
+    if not errors:
+        raise ValueError("none of these films is lateral: name folders with labelled lateral films")
     for kind, some in _by_kind(errors):
         rows = {row[changes.GROUP]: row for row in table.by_group(some, changes.GROUP)}
         print(f"{kind.upper()}, n = {len({film.film for film in some})} films")
@@ -199,6 +201,8 @@ def main() -> None:
         arguments.run(arguments)
     except (ValueError, FileNotFoundError, DeviceError, weights.WeightsError) as error:
         parser.exit(2, f"python -m training: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "python -m training: stopped\n")
 
 
 if __name__ == "__main__":

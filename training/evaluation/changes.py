@@ -51,7 +51,9 @@ def _project(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return x[..., :2] / x[..., 2:]
 
 
-def _through(film: LabelledFilm, matrix: np.ndarray, margin: float = 0.0, surround: float | Callable[[np.ndarray, np.ndarray], np.ndarray] = 0.0):
+def _through(
+    film: LabelledFilm, matrix: np.ndarray, margin: float = 0.0, surround: float | Callable[[np.ndarray, np.ndarray], np.ndarray] = 0.0,
+) -> LabelledFilm:
     """The film through a 3x3 map, all of it, with ``margin`` of its size to each side. ``surround``: the grey around it, or what
     gives it from x and y, 0 to 1."""
     pixels = _unit(film)
