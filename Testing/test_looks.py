@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from SpineLandmarksLib.core import frames
+from SpineLandmarksLib.core.anatomy import LEVELS
 from SpineLandmarksLib.core.naming import Chain
 from SpineLandmarksLib.model import locate
 from SpineLandmarksLib.model.looks import CANVAS, Frame, Look, averaged
 from SpineLandmarksLib.model.networks import STRIDE
+from SpineLandmarksLib.model.sampling import Pyramid
 
 LUMBAR = ("L1", "L2", "L3", "L4", "L5")
 FILM = (900, 1500)
@@ -18,7 +20,7 @@ WHOLE = frames.letterbox(FILM, CANVAS)
 NEAR = STRIDE / frames.scale_of(WHOLE) / 4
 
 
-def _look(view, points, facing_right=0.9):
+def _look(view, points, facing_right=0.9, first_level=0):
     """What a perfect network would say: peaks where film points stand, each with a level of its own."""
     w, h = (side // STRIDE for side in CANVAS)
     y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
@@ -27,7 +29,7 @@ def _look(view, points, facing_right=0.9):
     peaks = torch.stack([torch.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 4) for cx, cy in cells])
     maps[0] = peaks.amax(0)
     for level, peak in enumerate(peaks):
-        maps[1 + level] += 4 * (peak > 0.2)
+        maps[1 + first_level + level] += 4 * (peak > 0.2)
     return Look(view, maps.float(), facing_right, -5.0)
 
 
@@ -76,6 +78,29 @@ def test_second_look_shows_the_column_upright_and_large(lean, gap, facing_right)
     first = gap * frames.scale_of(WHOLE)
     assert np.linalg.norm(step, axis=1) == pytest.approx([min(58, 1.8 * first)] * 4)
     assert seen[-1, 1] == pytest.approx(0.78 * CANVAS[1]) and seen[:, 0].mean() == pytest.approx(CANVAS[0] / 2)
+
+
+@pytest.mark.parametrize(("lean", "looks", "named_by"), [(25, 2, "second"), (-25, 2, "second"), (5, 1, "first")])
+def test_a_column_that_leans_further_than_films_were_turned_in_training_is_named_by_the_upright_look(monkeypatch, lean, looks, named_by):
+    centres, first_levels = _column(lean), {"first": 1, "second": 0}
+
+    def look(network, films, views, mirrored=False):
+        level = first_levels["second" if mirrored else "first"]
+        return [_look(frames.mirror(CANVAS[0]) @ view if mirrored else view, centres, 0.99, level) for view in views]
+
+    monkeypatch.setattr(locate, "look", look)
+    monkeypatch.setattr(locate, "_SURE_NAMES", 0.0)
+    (found,) = locate.locate(None, [Pyramid(np.eye(*FILM[::-1]))])
+    level = first_levels[named_by]
+    assert found.looks == looks and found.chain.levels == LEVELS[level : level + 5]
+    np.testing.assert_allclose(found.chain.centres, centres, atol=NEAR)
+
+
+def test_an_upright_look_that_shows_less_does_not_count_by_itself(monkeypatch):
+    centres = _column(25)
+    monkeypatch.setattr(locate, "look", lambda network, films, views, mirrored=False: [_look(views[0], centres[:2] if mirrored else centres, 0.99)])
+    (found,) = locate.locate(None, [Pyramid(np.eye(*FILM[::-1]))])
+    assert found.looks == 2 and len(found.chain.levels) == 5
 
 
 def test_where_nothing_was_found_the_middle_is_looked_at_closer():

@@ -35,6 +35,10 @@ _LOWEST, _BLIND_ZOOM = 0.78, 1.2
 #: How far the line through lumbar bodies leans back, degrees: the mean of the training films.
 _LEAN = 4.0
 
+#: Degrees by which training films are turned at most. A column that leans further gets a second look too, which counts
+#: by itself where it shows more evidence than both: what the first one says is not learnt.
+_MOST_TURNED = 18.0
+
 
 @dataclass(frozen=True)
 class Located:
@@ -57,7 +61,8 @@ def locate(network: LocatorNet, films: Sequence[Pyramid]) -> list[Located]:
     """Find and name the vertebrae of some films, as one batch; the chains' centres are film pixels."""
     first = look(network, films, [whole(film) for film in films])
     located = [_named(one.maps, one.view, one.facing_right, one.negative_log_odds) for one in first]
-    unsure = [i for i, found in enumerate(located) if not _sure(found)]
+    tilted = [abs(_turn(found, one.view)) > _MOST_TURNED for found, one in zip(located, first)]
+    unsure = [i for i, found in enumerate(located) if tilted[i] or not _sure(found)]
     if unsure:
         views = [_closer(located[i], first[i].view) for i in unsure]
         second = look(network, [films[i] for i in unsure], views, mirrored=True)
@@ -65,12 +70,26 @@ def locate(network: LocatorNet, films: Sequence[Pyramid]) -> list[Located]:
             frame = Frame.around(view, first[i].view)
             facing_right = (first[i].facing_right + other.facing_right) / 2
             negative = (first[i].negative_log_odds + other.negative_log_odds) / 2
-            located[i] = replace(_named(averaged([first[i], other], frame), frame.matrix, facing_right, negative), looks=2)
+            best = _named(averaged([first[i], other], frame), frame.matrix, facing_right, negative)
+            if tilted[i]:
+                upright = _named(other.maps, other.view, facing_right, negative)
+                best = max(best, upright, key=lambda found: found.evidence)
+            located[i] = replace(best, looks=2)
     return located
 
 
 def _sure(found: Located) -> bool:
     return found.chain is not None and found.chain.naming_confidence >= _SURE_NAMES and found.facing_confidence >= _SURE_FACING
+
+
+def _turn(found: Located, view: np.ndarray) -> float:
+    """Degrees by which what was found must be turned clockwise to stand upright, as seen through a view (film -> canvas)."""
+    if found.chain is None:
+        return 0.0
+    lumbar = column.bodies_of(found.chain.levels, frames.apply(view, found.chain.centres))[-5:]
+    step, back = lumbar[-1] - lumbar[0], -1 if found.facing_right else 1
+    # By as much as the column goes to the right on its way down, more than usual.
+    return float(np.degrees(np.arctan2(step[0], step[1])) - back * _LEAN)
 
 
 def _closer(found: Located, first: np.ndarray) -> np.ndarray:
@@ -80,13 +99,9 @@ def _closer(found: Located, first: np.ndarray) -> np.ndarray:
         return frames.translation(*((1 - _BLIND_ZOOM) / 2 * size)) @ frames.scaling(_BLIND_ZOOM) @ first
     centres = frames.apply(first, found.chain.centres)
     bodies = column.bodies_of(found.chain.levels, centres)
-    lumbar = bodies[-5:]
-    step, back = lumbar[-1] - lumbar[0], -1 if found.facing_right else 1
-    # Clockwise by as much as the column goes to the right on its way down, more than usual.
-    turn = np.degrees(np.arctan2(step[0], step[1])) - back * _LEAN
     zoom = float(np.clip(_GAP / column.median_gap(bodies), *_ZOOM))
-    closer = frames.scaling(zoom) @ frames.rotation_about(np.zeros(2), turn)
-    middle, lowest = frames.apply(closer, [lumbar.mean(0), centres[-1]])
+    closer = frames.scaling(zoom) @ frames.rotation_about(np.zeros(2), _turn(found, first))
+    middle, lowest = frames.apply(closer, [bodies[-5:].mean(0), centres[-1]])
     return frames.translation(size[0] / 2 - middle[0], _LOWEST * size[1] - lowest[1]) @ closer @ first
 
 
