@@ -29,6 +29,7 @@ def versions(film: LabelledFilm) -> Iterator[LabelledFilm]:
     """A lateral film as it is and after every change, always the same ones; nothing of other films."""
     if film.facing_right is None:
         return
+    film = replace(film, pixels=film.load())  # read once for all
     yield replace(film, groups={**film.groups, GROUP: AS_IS})
     for name, change in CHANGES.items():
         changed = change(film, np.random.default_rng(zlib.crc32(f"{film.name} {name}".encode())))
@@ -83,10 +84,7 @@ def _scaled(x: float, y: float) -> Change:
 
 
 def _rows(height: int) -> Change:
-    def change(film: LabelledFilm, rng: np.random.Generator) -> LabelledFilm:
-        return _through(film, frames.scaling(height / len(film.load())))
-
-    return change
+    return lambda film, rng: _through(film, frames.scaling(height / len(film.load())))
 
 
 def _bordered(grey: float) -> Change:

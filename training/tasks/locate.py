@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from SpineLandmarksLib.core import column, frames
 from SpineLandmarksLib.core.anatomy import LEVELS
 from SpineLandmarksLib.model import dsnt, looks
-from SpineLandmarksLib.model.locate import locate
+from SpineLandmarksLib.model.locate import MOST_TURNED, locate
 from SpineLandmarksLib.model.looks import CANVAS
 from SpineLandmarksLib.model.networks import STRIDE, LocatorNet
 from SpineLandmarksLib.model.sampling import Pyramid, network_input, sample
@@ -25,7 +25,7 @@ from .shelf import Shelf
 @dataclass(frozen=True)
 class LocateConfig:
     batch: int = 8
-    rotation: float = 18.0  # degrees
+    rotation: float = MOST_TURNED  # degrees
     bend: float = 7.0  # canvas pixels
     whole_film: float = 0.35  # share of canvases that show the film as it is used, nearly
     sigma: float = 1.5  # of the DSNT target, heat-map pixels

@@ -37,7 +37,7 @@ _LEAN = 4.0
 
 #: Degrees by which training films are turned at most. A column that leans further gets a second look too, which counts
 #: by itself where it shows more evidence than both: what the first one says is not learnt.
-_MOST_TURNED = 18.0
+MOST_TURNED = 18.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def locate(network: LocatorNet, films: Sequence[Pyramid]) -> list[Located]:
     """Find and name the vertebrae of some films, as one batch; the chains' centres are film pixels."""
     first = look(network, films, [whole(film) for film in films])
     located = [_named(one.maps, one.view, one.facing_right, one.negative_log_odds) for one in first]
-    tilted = [abs(_turn(found, one.view)) > _MOST_TURNED for found, one in zip(located, first)]
+    tilted = [abs(_turn(found, one.view)) > MOST_TURNED for found, one in zip(located, first)]
     unsure = [i for i, found in enumerate(located) if tilted[i] or not _sure(found)]
     if unsure:
         views = [_closer(located[i], first[i].view) for i in unsure]
