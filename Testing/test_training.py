@@ -91,6 +91,20 @@ def test_bent_points_follow_the_bent_picture():
     np.testing.assert_allclose(centre, augment.unbend(np.array([90.0, 140.0]), bend), atol=0.5)
 
 
+def test_other_detectors_show_the_same_bones_differently():
+    y, x = np.mgrid[:120, :90]
+    bone = np.where(abs(x - 45) + abs(y - 60) < 30, 0.8, 0.2) + np.random.default_rng(0).normal(0, 0.02, (120, 90))
+    pictures = torch.as_tensor(bone, dtype=torch.float32)[None, None].repeat(40, 1, 1, 1)
+    seen = augment.other_detector(pictures, np.random.default_rng(1), 1.0)
+    torch.testing.assert_close(seen, augment.other_detector(pictures, np.random.default_rng(1), 1.0))
+    torch.testing.assert_close(pictures, augment.other_detector(pictures, np.random.default_rng(1), 0.0))
+    assert seen.shape == pictures.shape and seen.min() >= 0 and seen.max() <= 1.11
+    changed = ((seen - pictures).abs().amax((1, 2, 3)) > 0.05).float().mean()
+    assert 0.5 < changed < 0.95  # some stay as they are
+    brighter = seen[:, 0, bone > 0.5].mean(-1) - seen[:, 0, bone < 0.5].mean(-1)
+    assert (brighter > 0).all()
+
+
 def test_crops_carry_their_targets_through_the_augmentation(labelled):
     """The crop around a corner must look the same whatever frame it was cut from: a bright spot
     painted on the corner is found where the target says."""

@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+#: Greys above this are cut: what shines beyond white shows nothing.
+_BRIGHTEST = 1.1
+
 
 def random_linear(rng: np.random.Generator, rotation: float, scale: float, shear: float, aspect: float) -> np.ndarray:
     """Random 2x2 map: degrees (uniform), log-scale, shear and log-aspect (normal) of these spreads."""
@@ -54,6 +57,47 @@ def blur(pictures: Tensor, sigmas: np.ndarray) -> Tensor:
     return F.conv2d(rows, kernel.transpose(-1, -2), groups=n).transpose(0, 1)
 
 
+def other_detector(pictures: Tensor, rng: np.random.Generator, share: float) -> Tensor:
+    """Some of the pictures as other detectors and their processing might show them: through a small random filter (Xu et
+    al., "Robust and Generalizable Visual Representation Learning via Random Convolutions", ICLR 2021), with other contrast
+    of coarse and fine detail, and greys through a random rising curve, each at times. ``share``: of the pictures."""
+    pictures = pictures.clamp(0, _BRIGHTEST)
+    for i in range(len(pictures)):
+        if rng.random() < share:
+            pictures[i : i + 1] = _through_other_detector(pictures[i : i + 1], rng)
+    return pictures
+
+
+def _through_other_detector(picture: Tensor, rng: np.random.Generator) -> Tensor:
+    if rng.random() < 0.3:
+        picture = _filtered(picture, int(rng.choice([3, 5, 7])), rng).lerp(picture, rng.uniform(0.3, 1)).clamp(0, _BRIGHTEST)
+    if rng.random() < 0.4:
+        # The coarse part from a quarter of the size: as good, and much faster.
+        small = blur(F.interpolate(picture, scale_factor=0.25, mode="area"), rng.uniform(2, 10, 1))
+        coarse = F.interpolate(small, size=picture.shape[-2:], mode="bilinear")
+        weak, strong = rng.uniform(0.2, 1.1), rng.uniform(0.8, 2.0)
+        picture = (coarse.mean().lerp(coarse, weak) + strong * (picture - coarse)).clamp(0, _BRIGHTEST)
+    return _through_curve(picture, rng.exponential(1, 11)) if rng.random() < 0.4 else picture
+
+
+def _filtered(picture: Tensor, side: int, rng: np.random.Generator) -> Tensor:
+    """Through a random kernel, with the mean and contrast it had; bones stay bright."""
+    kernel = torch.as_tensor(rng.normal(size=(1, 1, side, side)) / side, dtype=picture.dtype, device=picture.device)
+    kernel[0, 0, side // 2, side // 2] += 0.5
+    seen = F.conv2d(F.pad(picture, (side // 2,) * 4, mode="replicate"), kernel)
+    seen, own = seen - seen.mean(), picture - picture.mean()
+    sign = 1 if (seen * own).mean() >= 0 else -1
+    return sign * seen / (seen.std() + 1e-4) * picture.std() + picture.mean()
+
+
+def _through_curve(picture: Tensor, rises: np.ndarray) -> Tensor:
+    """Greys from 0 to ``_BRIGHTEST`` through a polyline from 0 to 1 with these rises."""
+    heights = torch.as_tensor(np.append(0, np.cumsum(rises) / np.sum(rises)), dtype=picture.dtype, device=picture.device)
+    place = picture / _BRIGHTEST * len(rises)
+    below = place.floor().clamp(0, len(rises) - 1).long()
+    return heights[below].lerp(heights[below + 1], place - below)
+
+
 def photometric(pictures: Tensor, inside: Tensor, rng: np.random.Generator, strength: float = 1.0) -> Tensor:
     """Exposure, blur, unsharp masking, noise, vignettes, marks, folds and collimation, at random."""
     n, _, h, w = pictures.shape
@@ -61,7 +105,7 @@ def photometric(pictures: Tensor, inside: Tensor, rng: np.random.Generator, stre
     def sometimes(p: float, values: np.ndarray, otherwise: float) -> np.ndarray:
         return np.where(rng.random(n) < p * strength, values, otherwise)
 
-    v = pictures.clamp(0, 1.1)
+    v = pictures.clamp(0, _BRIGHTEST)
     v = v.clamp_min(1e-4) ** _column(np.exp(sometimes(0.8, rng.normal(0, 0.35, n), 0)), v)
     # Uneven exposure: white pelvis, black thorax, haze.
     amount = _column(sometimes(0.6, rng.uniform(0.1, 0.6, n), 0), v)

@@ -36,6 +36,7 @@ class LocateConfig:
     frontal_share: float = 0.12  # of the canvases, when there are films that are not lateral
     negative_share: float = 0.0  # of the canvases, their greys inverted; learnt best by itself, with fit.only
     negative_weight: float = 0.1
+    other_detector: float = 0.0  # share of the canvases that are shown as another detector might
 
 
 @dataclass
@@ -135,7 +136,7 @@ class LocateTask:
         c = self.config
         canvases = [self._canvas(rng) for _ in range(c.batch)]
         pictures, inside = (torch.cat([v[part] for v in canvases]) for part in ("picture", "inside"))
-        pictures = augment.photometric(pictures, inside, rng)
+        pictures = augment.photometric(augment.other_detector(pictures, rng, c.other_detector), inside, rng)
         # Nothing else is learnt from a negative: it will be inverted before it is read.
         negative = torch.as_tensor(rng.random(c.batch) < c.negative_share, device=self.device)
         pictures[negative] = (1 - pictures[negative]) * inside[negative]
