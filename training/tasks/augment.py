@@ -61,6 +61,8 @@ def other_detector(pictures: Tensor, rng: np.random.Generator, share: float) -> 
     """Some of the pictures as other detectors and their processing might show them: through a small random filter (Xu et
     al., "Robust and Generalizable Visual Representation Learning via Random Convolutions", ICLR 2021), with other contrast
     of coarse and fine detail, and greys through a random rising curve, each at times. ``share``: of the pictures."""
+    if share == 0:
+        return pictures  # nothing drawn, so that runs without it keep their random numbers
     pictures = pictures.clamp(0, _BRIGHTEST)
     for i in range(len(pictures)):
         if rng.random() < share:
