@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process, until it ends in whatever way. Raises ValueError where another one holds it."""
-    lock = FileLock(folder / "lock")
+def alone_in(folder: Path) -> AbstractContextManager:
+    """Holds a folder for this process until the context ends, or the process. Raises ValueError where another one holds it."""
     try:
-        lock.acquire(blocking=False)
+        return FileLock(folder / "lock").acquire(blocking=False)
     except Timeout as error:
         raise ValueError(f"another process trains into {folder}: wait until it ends, or name another folder") from error
-    try:
-        yield
-    finally:
-        lock.release()
