@@ -104,7 +104,7 @@ def test_a_film_whose_names_are_not_sure_gets_a_second_look(detector, sample_fil
     network, film = detector.networks.locator, Pyramid(films.read(sample_film).pixels)
     found = {}
     for needed in (0.0, 1.1):
-        monkeypatch.setattr(module, "_SURE_NAMES", needed)
+        monkeypatch.setattr(module, "SURE_NAMES", needed)
         first, also = module.locate(network, [film, film])
         assert first.looks == also.looks == (2 if needed > 1 else 1)
         found[needed] = first

@@ -89,7 +89,7 @@ def test_a_column_that_leans_further_than_films_were_turned_in_training_is_named
         return [_look(frames.mirror(CANVAS[0]) @ view if mirrored else view, centres, 0.99, level) for view in views]
 
     monkeypatch.setattr(locate, "look", look)
-    monkeypatch.setattr(locate, "_SURE_NAMES", 0.0)
+    monkeypatch.setattr(locate, "SURE_NAMES", 0.0)
     (found,) = locate.locate(None, [Pyramid(np.eye(*FILM[::-1]))])
     level = first_levels[named_by]
     assert found.looks == looks and found.chain.levels == LEVELS[level : level + 5]

@@ -59,7 +59,7 @@ def test_a_missed_vertebra_is_noticed():
 @pytest.mark.parametrize("facing", ["left", "right"])
 def test_an_overlooked_vertebra_is_read_in_the_room_left_for_it(facing):
     corners = on_film(lumbar(), facing, (0.2, 0.2))
-    overlooked = make_detection({"L2": corners["L1"], "L3": corners["L2"], **{k: corners[k] for k in ("L4", "L5", "S1")}}, facing, unseen=frozenset({"L2"}))
+    overlooked = make_detection({"L2": corners["L1"], "L3": corners["L2"], **{k: corners[k] for k in ("L4", "L5", "S1")}}, facing, unseen=frozenset({"L2"}), naming_confidence=0.6)
     asked = []
 
     def read(level, pose, its_facing):
@@ -82,8 +82,8 @@ def test_an_overlooked_vertebra_is_read_in_the_room_left_for_it(facing):
 
     assert with_overlooked(overlooked, vaguely("IA")).levels == found.levels
     assert with_overlooked(overlooked, vaguely("IA", "SP")) == overlooked
-    whole = make_detection(corners, facing)
-    assert with_overlooked(whole, None) == whole
+    whole, sure = make_detection(corners, facing, naming_confidence=0.6), replace(overlooked, naming_confidence=0.9)
+    assert with_overlooked(whole, None) == whole and with_overlooked(sure, None) == sure
 
     # A neighbour that was misread leaves room where there may be none.
     stretched = {name: Corner(c.position + np.array([0.0, 180.0]) * (name in ("IA", "IP")), c.covariance) for name, c in overlooked.corners["L4"].items()}

@@ -91,6 +91,21 @@ def test_bent_points_follow_the_bent_picture():
     np.testing.assert_allclose(centre, augment.unbend(np.array([90.0, 140.0]), bend), atol=0.5)
 
 
+def test_lamps_shine_on_some_films_and_grain_may_be_coarser():
+    flat, inside = torch.full((30, 1, 112, 64), 0.4), torch.ones(30, 1, 112, 64)
+    inside[..., :10] = 0
+
+    def shown(**options):
+        return augment.photometric(flat, inside, np.random.default_rng(2), **options)
+
+    smooth = shown(noise_up_to=0.0)
+    torch.testing.assert_close(shown(noise_up_to=0.2) - smooth, 2 * (shown(noise_up_to=0.1) - smooth))
+    lit = shown(noise_up_to=0.0, lamps=1.0)
+    assert (lit * (1 - inside) == 0).all() and lit.mean() > smooth.mean() + 0.05
+    lamps = augment._lamps(flat[0, 0], np.random.default_rng(3))
+    assert lamps.max() > 0.45 and lamps[0, 0] < 0.4
+
+
 def test_other_detectors_show_the_same_bones_differently():
     y, x = np.mgrid[:120, :90]
     bone = np.where(abs(x - 45) + abs(y - 60) < 30, 0.8, 0.2) + np.random.default_rng(0).normal(0, 0.02, (120, 90))

@@ -4,7 +4,7 @@
 # MESHES: bone meshes for the simulator. FOLD: K/N leaves one of N groups of patients out, "all" none.
 # FILMS: folders of labelled films, also of films that are not lateral (anterior: neither).
 # Runs that are there already go on, or are skipped when done; simulated films and what was learnt from
-# them alone serve all folds. Two hours and a half on two cores for one fold.
+# them alone serve all folds. Some three hours on two cores for one fold.
 set -eu
 meshes=$1 out=$2 fold=$3
 shift 3
@@ -19,10 +19,10 @@ simulate() { # NAME ARGS...: a folder of simulated films
     touch "$folder/done"
 }
 train() { python -m training train "$@"; }
-weights() { # FOLDER RUNS...: a folder of weights, in which step 2 is the average of some runs
+weights() { # FOLDER RUNS...: a folder of weights, in which step 2 is the average of these runs, and step 1a of its two
     folder=$1
     shift
-    python -m training export --locate "$out/locate_$name" --corners "$out/corners_$name" --refine "$@" \
+    python -m training export --locate "$out/locate_clean_$name" "$out/locate_worn_$name" --corners "$out/corners_$name" --refine "$@" \
         -o "$folder" --version "0.0-$name" --data "$films, fold $fold"
 }
 
@@ -33,8 +33,8 @@ simulate lumbar_more --count 400 --seed 100000 --pixel 0.9 --lumbar
 simulate slips --count 120 --seed 300000 --pixel 0.9 --lumbar --least-slip 0.35
 simulate fine --count 240 --seed 80000 --pixel 0.5 --lumbar
 simulate frontal --count 70 --seed 70000 --pixel 0.9 --frontal
-first="$out/any $out/lumbar $out/frontal"
-all="$first $out/lumbar_more $out/fine"
+start="$out/any $out/lumbar $out/lumbar_more $out/frontal"
+all="$out/any $out/lumbar $out/frontal $out/lumbar_more $out/fine $out/any_more $out/slips"
 near="$out/lumbar $out/fine $out/slips"
 # The same with their corners where the shipped networks have learnt that readers mark them.
 marked="$out/marked/lumbar $out/marked/fine $out/marked/slips"
@@ -46,19 +46,23 @@ fi
 
 # shellcheck disable=SC2086  # lists of folders, here and below
 {
-    # Step 1a: simulated films, then both kinds with many close looks, then mostly whole films, twice; at last, and
-    # by itself, what tells negatives.
-    train locate -f $first --set fit.steps=250 --seed 3 -o "$out/locate_simulated"
-    train locate -f $films --simulated $first --initial "$out/locate_simulated/weights.safetensors" --seed 5 \
-        --set fit.steps=400 fit.learning_rate=1e-3 network.whole_film=0.35 network.simulated_share=0.4 network.frontal_share=0.12 \
-        -o "$out/locate_first_$name" "$@"
-    train locate -f $films --simulated $all --initial "$out/locate_first_$name/weights.safetensors" --seed 7 \
-        -o "$out/locate_second_$name" "$@"
-    train locate -f $films --simulated $all "$out/any_more" "$out/slips" --initial "$out/locate_second_$name/weights.safetensors" --seed 11 \
-        --set fit.steps=400 -o "$out/locate_third_$name" "$@"
-    train locate -f $films --simulated $all "$out/any_more" "$out/slips" --initial "$out/locate_third_$name/weights.safetensors" --seed 61 \
-        --set 'fit.only="negative"' fit.steps=500 fit.learning_rate=2e-2 network.negative_share=0.5 network.negative_weight=1.0 \
-        -o "$out/locate_$name" "$@"
+    # Step 1a: simulated films alone until it names real ones that it has not seen; from there both kinds, twice apart, the
+    # second time shown as badly photographed (configs/locate.toml), each time with what tells negatives, learnt by itself
+    # at last. Their average ships.
+    clean='network.noise=0.07 network.lamps=0 network.aspect=0.06'
+    alone='network.other_detector=1.0 network.negative_weight=0 fit.validate_every=125'
+    negatives='fit.only="negative" network.negative_share=0.5 network.negative_weight=1.0'
+    train locate -f $start --set fit.steps=250 $clean $alone --seed 3 -o "$out/locate_start"
+    train locate -f $all --initial "$out/locate_start/weights.safetensors" --seed 5 \
+        --set fit.steps=400 fit.learning_rate=8e-4 network.whole_film=0.5 $clean $alone -o "$out/locate_simulated"
+    for look in clean worn; do
+        if [ "$look" = clean ]; then shown=$clean seed=7; else shown= seed=8; fi
+        train locate -f $films --simulated $all --initial "$out/locate_simulated/weights.safetensors" --seed $seed \
+            --set fit.steps=800 $shown -o "$out/locate_both_${look}_$name" "$@"
+        train locate -f $films --simulated $all --initial "$out/locate_both_${look}_$name/weights.safetensors" --seed 61 \
+            --set fit.steps=250 fit.learning_rate=2e-2 network.other_detector=0 network.simulated_share=0.55 $shown $negatives \
+            -o "$out/locate_${look}_$name" "$@"
+    done
     # Steps 1b and 2: simulated films, then both kinds, then the lowest levels marked as readers do, twice.
     low_levels='network.simulated_levels=["L3", "L4", "L5", "S1"]'
     for net in corners refine; do

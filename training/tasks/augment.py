@@ -100,8 +100,24 @@ def _through_curve(picture: Tensor, rises: np.ndarray) -> Tensor:
     return heights[below].lerp(heights[below + 1], place - below)
 
 
-def photometric(pictures: Tensor, inside: Tensor, rng: np.random.Generator, strength: float = 1.0) -> Tensor:
-    """Exposure, blur, unsharp masking, noise, vignettes, marks, folds and collimation, at random."""
+def _lamps(shown: Tensor, rng: np.random.Generator) -> Tensor:
+    """A picture (h, w) with lamps or windows in the film's gloss, and darker edges."""
+    h, w = shown.shape
+    y = torch.linspace(0, 1, h, device=shown.device)[:, None]
+    x = torch.linspace(0, 1, w, device=shown.device)[None]
+    for _ in range(rng.integers(1, 4)):
+        size, there_y, there_x = rng.uniform(0.04, 0.25), rng.uniform(0, 1), rng.uniform(0, 1)
+        far = (y - there_y) ** 2 + ((x - there_x) * w / h) ** 2
+        shown = shown + rng.uniform(0.1, 0.7) * torch.exp(-far / (2 * size**2))
+    return shown * (1 - rng.uniform(0, 1.2) * ((y - 0.5) ** 2 + (x - 0.5) ** 2))
+
+
+def photometric(
+    pictures: Tensor, inside: Tensor, rng: np.random.Generator, strength: float = 1.0, noise_up_to: float = 0.07, lamps: float = 0.0,
+) -> Tensor:
+    """Exposure, blur, unsharp masking, noise, vignettes, marks, folds and collimation, at random.
+
+    ``noise_up_to``: its greatest standard deviation; ``lamps``: share of the pictures that lamps are reflected in."""
     n, _, h, w = pictures.shape
 
     def sometimes(p: float, values: np.ndarray, otherwise: float) -> np.ndarray:
@@ -126,8 +142,10 @@ def photometric(pictures: Tensor, inside: Tensor, rng: np.random.Generator, stre
     noise = torch.as_tensor(rng.standard_normal((n, 1, h, w), dtype=np.float32), device=v.device)
     if rng.random() < 0.4:
         noise = blur(noise, np.full(n, rng.uniform(0.4, 1.2))) * 1.5
-    v = v + noise * _column(sometimes(0.7, rng.uniform(0, 0.07, n), 0), v)
+    v = v + noise * _column(sometimes(0.7, rng.uniform(0, noise_up_to, n), 0), v)
     for i in range(n):
+        if lamps and rng.random() < lamps * strength:
+            v[i, 0] = _lamps(v[i, 0], rng)
         for _ in range(rng.integers(1, 4) if rng.random() < 0.3 * strength else 0):
             # Markers, text labels, metal, folds.
             bh, bw = (int(s * rng.uniform(0.02, 0.22)) + 1 for s in (h, w))

@@ -37,6 +37,9 @@ class LocateConfig:
     negative_share: float = 0.0  # of the canvases, their greys inverted; learnt best by itself, with fit.only
     negative_weight: float = 0.1
     other_detector: float = 0.0  # share of the canvases that are shown as another detector might
+    noise: float = 0.07  # its greatest standard deviation, of greys from 0 to 1
+    lamps: float = 0.0  # share of the canvases that lamps are reflected in
+    aspect: float = 0.06  # standard deviation of the log of width over height
 
 
 @dataclass
@@ -86,7 +89,7 @@ class LocateTask:
         matrix = looks.whole(film)
         whole = rng.random() < self.config.whole_film
         linear = np.eye(3)
-        linear[:2, :2] = augment.random_linear(rng, self.config.rotation * (0.4 if whole else 1), 0.05, 0.05, 0.06)
+        linear[:2, :2] = augment.random_linear(rng, self.config.rotation * (0.4 if whole else 1), 0.05, 0.05, self.config.aspect)
         middle = np.array(CANVAS) / 2
         if whole:
             target = middle + rng.normal(0, 0.03, 2) * CANVAS
@@ -136,7 +139,7 @@ class LocateTask:
         c = self.config
         canvases = [self._canvas(rng) for _ in range(c.batch)]
         pictures, inside = (torch.cat([v[part] for v in canvases]) for part in ("picture", "inside"))
-        pictures = augment.photometric(augment.other_detector(pictures, rng, c.other_detector), inside, rng)
+        pictures = augment.photometric(augment.other_detector(pictures, rng, c.other_detector), inside, rng, noise_up_to=c.noise, lamps=c.lamps)
         # Nothing else is learnt from a negative: it will be inverted before it is read.
         negative = torch.as_tensor(rng.random(c.batch) < c.negative_share, device=self.device)
         pictures[negative] = (1 - pictures[negative]) * inside[negative]

@@ -42,6 +42,9 @@ _NEUTRAL_NAME, _LEAST_NAME = 0.1, 0.01
 #: counts whole.
 _BODY_NAME = 0.15
 
+#: Naming confidence from which nothing more is done for the names.
+SURE_NAMES = 0.85
+
 #: Limit of one candidate's presence, in nats.
 _PRESENCE_LIMIT = 3.0
 

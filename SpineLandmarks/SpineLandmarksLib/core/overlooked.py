@@ -14,6 +14,7 @@ from . import editing
 from .anatomy import neighbour
 from .detection import CornerStatus, Detection
 from .editing import Reader
+from .naming import SURE_NAMES
 from .plausibility import findings, room_for_another
 
 
@@ -21,8 +22,11 @@ def with_overlooked(detection: Detection, read: Reader) -> Detection:
     """The detection with what ``read`` finds in such rooms, where its corners are sure, all but one, and nothing is
     implausible about it or its neighbours.
 
-    Names below an added vertebra stay, those above move up. It counts as inferred (``Detection.unseen``).
+    Names below an added vertebra stay, those above move up. It counts as inferred (``Detection.unseen``). Where names
+    are sure nothing is looked for: they were weighed against those that one vertebra more would give.
     """
+    if detection.naming_confidence >= SURE_NAMES:
+        return detection
     refused: set[str] = set()  # by the vertebra below: from there on down no name changes any more
     while rooms := [pair for pair in room_for_another(detection) if pair[1] not in refused]:
         upper, lower = rooms[-1]

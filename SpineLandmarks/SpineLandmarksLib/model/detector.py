@@ -30,10 +30,10 @@ _FLAT_SHARE, _FLAT_RADIUS = 0.9, 0.25
 
 
 #: A lateral film shows clearly which side the patient faces (0.99 and more on the real films, held
-#: out of training); on AP films the network wavers (0.68 and less).
+#: out of training); on AP films the network wavers (0.63 and less).
 MIN_FACING_CONFIDENCE = 0.9
 
-#: Evidence for a column (nats) that a film must show: 14 and more on the real films.
+#: Evidence for a column (nats) that a film must show: 16 and more on the real films.
 MIN_EVIDENCE = 8.0
 
 #: A film whose names are sure at the first look stands upright: on the real films no turned one's are. Of the others
@@ -41,7 +41,7 @@ MIN_EVIDENCE = 8.0
 SURELY_UPRIGHT = 21.0
 
 #: How much more evidence a turned film must show (nats): films are upright unless they clearly are not.
-#: A real film that stands on its head shows 3.0 and more.
+#: A real film that stands on its head shows 3.5 and more.
 TURNING_MARGIN = 2.0
 
 #: Median spread of the corners' heat-maps over the width of the body: 0.059 and less on the same real

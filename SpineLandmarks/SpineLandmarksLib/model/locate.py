@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core import column, frames
-from ..core.naming import Chain, name_chain
+from ..core.naming import SURE_NAMES, Chain, name_chain
 from . import dsnt
 from .looks import CANVAS, Frame, averaged, look, whole
 from .networks import STRIDE, LocatorNet
@@ -21,8 +21,8 @@ from .sampling import Pyramid
 MIN_PRESENCE = 0.08
 
 #: Every film gets a look at the whole of it. One whose names or side are not sure by then gets a second look, and
-#: both are averaged: naming confidence and facing confidence from which one is enough.
-_SURE_NAMES, _SURE_FACING = 0.85, 0.95
+#: both are averaged: facing confidence from which one is enough, beside that of the names.
+_SURE_FACING = 0.95
 
 #: The second look shows the column upright, as large as the lumbar films that the network learnt from: pixels of
 #: the canvas from body to body, and how much larger or smaller than the first look it may be.
@@ -79,7 +79,7 @@ def locate(network: LocatorNet, films: Sequence[Pyramid]) -> list[Located]:
 
 
 def _sure(found: Located) -> bool:
-    return found.chain is not None and found.chain.naming_confidence >= _SURE_NAMES and found.facing_confidence >= _SURE_FACING
+    return found.chain is not None and found.chain.naming_confidence >= SURE_NAMES and found.facing_confidence >= _SURE_FACING
 
 
 def _turn(found: Located, view: np.ndarray) -> float:
