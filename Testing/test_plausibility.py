@@ -59,7 +59,8 @@ def test_a_missed_vertebra_is_noticed():
 @pytest.mark.parametrize("facing", ["left", "right"])
 def test_an_overlooked_vertebra_is_read_in_the_room_left_for_it(facing):
     corners = on_film(lumbar(), facing, (0.2, 0.2))
-    overlooked = make_detection({"L2": corners["L1"], "L3": corners["L2"], **{k: corners[k] for k in ("L4", "L5", "S1")}}, facing, unseen=frozenset({"L2"}), naming_confidence=0.6)
+    named = {"L2": corners["L1"], "L3": corners["L2"], **{k: corners[k] for k in ("L4", "L5", "S1")}}
+    overlooked = make_detection(named, facing, unseen=frozenset({"L2"}), naming_confidence=0.6)
     asked = []
 
     def read(level, pose, its_facing):

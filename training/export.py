@@ -39,7 +39,8 @@ def export(
 
     ``runs`` maps locate, corners and refine to run folders with ``weights.safetensors``, or with
     ``best`` to take ``best.safetensors``; weights of several runs are averaged, which only makes sense of one
-    network at several moments of its training (Izmailov et al., UAI 2018), or of runs that went apart from one start (Wortsman et al., ICML 2022); ``crops`` holds the crop shapes that the manifest repeats;
+    network at several moments of its training (Izmailov et al., UAI 2018), or of runs that went apart from one
+    start (Wortsman et al., ICML 2022); ``crops`` holds the crop shapes that the manifest repeats;
     ``sd_scale`` the factors of ``calibrate``. Raises ValueError for a file over 16 MiB.
     """
     out.mkdir(parents=True, exist_ok=True)
