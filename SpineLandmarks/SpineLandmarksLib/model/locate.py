@@ -21,7 +21,7 @@ from .sampling import Pyramid
 MIN_PRESENCE = 0.08
 
 #: Every film gets a look at the whole of it. One whose names or side are not sure by then gets a second look, and
-#: both are averaged: facing confidence from which one is enough, beside that of the names.
+#: both are averaged: facing confidence from which one is enough, where names are sure as well (``SURE_NAMES``).
 _SURE_FACING = 0.95
 
 #: The second look shows the column upright, as large as the lumbar films that the network learnt from: pixels of
