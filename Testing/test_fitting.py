@@ -185,7 +185,7 @@ def test_a_configuration_can_be_changed_for_one_run():
 def test_a_configuration_says_what_it_does_not_know(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(TOML.replace("batch = 2", "batches = 2"))
-    with pytest.raises(ValueError, match="mine.toml: unknown batches; known are batch"):
+    with pytest.raises(ValueError, match="mine.toml: unknown batches; known are aspect, batch"):
         config.load("corners", path)
     path.write_text(TOML.replace('"corners"', '"hands"', 1))
     with pytest.raises(ValueError, match="task must be one of locate, corners"):

@@ -11,6 +11,7 @@ import pytest
 trimesh = pytest.importorskip("trimesh", reason="training extras are not installed: pip install '.[training]'")
 from SpineLandmarksLib.core.anatomy import LEVELS  # noqa: E402
 from training import labels  # noqa: E402
+from training.perspective import through  # noqa: E402
 from training.simulate import finish, hardware, meshes, patient  # noqa: E402
 from training.simulate.bodies import Frame, Shape  # noqa: E402
 from training.simulate.exposure import METAL  # noqa: E402
@@ -253,7 +254,7 @@ def test_a_photographed_film_takes_its_truth_along():
     picture[200:205, 60:65] = 1  # centre (62, 202)
     for seed in range(6):
         photo, matrix = finish.photographed(picture, np.random.default_rng(seed))
-        x, y = finish.through(matrix, np.array([62.0, 202.0]))
+        x, y = through(matrix, np.array([62.0, 202.0]))
         around = photo[int(y) - 8 : int(y) + 9, int(x) - 8 : int(x) + 9]
         weight = np.clip(around - np.median(around) - 0.1, 0, None)
         grid = np.mgrid[int(y) - 8 : int(y) + 9, int(x) - 8 : int(x) + 9]

@@ -96,11 +96,11 @@ def test_lamps_shine_on_some_films_and_grain_may_be_coarser():
     inside[..., :10] = 0
 
     def shown(**options):
-        return augment.photometric(flat, inside, np.random.default_rng(2), **options)
+        return augment.photometric(flat, inside, np.random.default_rng(2), augment.Exposure(**options))
 
-    smooth = shown(noise_up_to=0.0)
-    torch.testing.assert_close(shown(noise_up_to=0.2) - smooth, 2 * (shown(noise_up_to=0.1) - smooth))
-    lit = shown(noise_up_to=0.0, lamps=1.0)
+    smooth = shown(noise=0.0)
+    torch.testing.assert_close(shown(noise=0.2) - smooth, 2 * (shown(noise=0.1) - smooth))
+    lit = shown(noise=0.0, lamps=1.0)
     assert (lit * (1 - inside) == 0).all() and lit.mean() > smooth.mean() + 0.05
     lamps = augment._lamps(flat[0, 0], np.random.default_rng(3))
     assert lamps.max() > 0.45 and lamps[0, 0] < 0.4

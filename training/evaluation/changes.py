@@ -18,6 +18,7 @@ from SpineLandmarksLib.core import frames
 from SpineLandmarksLib.core.radiograph import grey_range
 
 from ..labels import LabelledFilm
+from ..perspective import homography, through
 
 Change = Callable[[LabelledFilm, np.random.Generator], LabelledFilm]
 
@@ -46,12 +47,6 @@ def _greys(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> C
     return lambda film, rng: replace(film, pixels=change(_unit(film), rng).astype(np.float32))
 
 
-def _project(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points (..., 2) through a 3x3 map that may be a perspective one."""
-    x = points @ matrix[:, :2].T + matrix[:, 2]
-    return x[..., :2] / x[..., 2:]
-
-
 def _through(
     film: LabelledFilm, matrix: np.ndarray, margin: float = 0.0, surround: float | Callable[[np.ndarray, np.ndarray], np.ndarray] = 0.0,
 ) -> LabelledFilm:
@@ -59,7 +54,7 @@ def _through(
     gives it from x and y, 0 to 1."""
     pixels = _unit(film)
     h, w = pixels.shape
-    edges = _project(matrix, np.array([(0, 0), (w - 1, 0), (0, h - 1), (w - 1, h - 1)], float))
+    edges = through(matrix, np.array([(0, 0), (w - 1, 0), (0, h - 1), (w - 1, h - 1)], float))
     low, high = edges.min(0), edges.max(0)
     margins = margin * (high - low)
     matrix = frames.translation(*(margins - low)) @ matrix
@@ -68,10 +63,10 @@ def _through(
     if scale < 1:
         pixels = ndimage.gaussian_filter(pixels, 0.4 / scale)  # a smaller film does not alias
     y, x = np.mgrid[:h, :w]
-    source = _project(np.linalg.inv(matrix), np.stack([x, y], -1).astype(float))
+    source = through(np.linalg.inv(matrix), np.stack([x, y], -1).astype(float))
     seen = ndimage.map_coordinates(pixels, source[..., ::-1].transpose(2, 0, 1), order=1, cval=np.nan)
     around = surround(x / w, y / h) if callable(surround) else surround
-    corners = {level: {name: _project(matrix, p) for name, p in named.items()} for level, named in film.corners.items()}
+    corners = {level: {name: through(matrix, p) for name, p in named.items()} for level, named in film.corners.items()}
     return replace(film, pixels=np.where(np.isnan(seen), around, seen).astype(np.float32), corners=corners)
 
 
@@ -101,12 +96,7 @@ def _askew(film: LabelledFilm, rng: np.random.Generator, by: float) -> np.ndarra
     h, w = film.load().shape
     corners = np.array([(0, 0), (w, 0), (w, h), (0, h)], float)
     seen = corners + rng.uniform(0, by, (4, 2)) * (w, h) * [(1, 1), (-1, 1), (-1, -1), (1, -1)]
-    # Eight equations for a perspective map whose last number is 1 (Hartley and Zisserman, Multiple View Geometry, 2.3).
-    rows, right = [], []
-    for (x, y), (u, v) in zip(corners, seen):
-        rows += [(x, y, 1, 0, 0, 0, -u * x, -u * y), (0, 0, 0, x, y, 1, -v * x, -v * y)]
-        right += [u, v]
-    return np.append(np.linalg.solve(rows, right), 1).reshape(3, 3)
+    return homography(corners, seen)
 
 
 def _photographed(film: LabelledFilm, rng: np.random.Generator) -> LabelledFilm:

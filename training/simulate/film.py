@@ -10,6 +10,7 @@ import torch
 
 from SpineLandmarksLib.core.anatomy import LEVELS
 
+from ..perspective import through
 from . import finish, hardware, tissue
 from .exposure import BONE, LAYERS, METAL, expose
 from .meshes import Anatomy
@@ -116,7 +117,7 @@ def _rendered(plan: _Plan, thickness: torch.Tensor, crossings: torch.Tensor, wit
         if finishing.random() < 0.3:
             picture, perspective = finish.photographed(picture, finishing)
             move = perspective @ move
-    seen = lambda points: finish.through(move, beam.project(points))
+    seen = lambda points: through(move, beam.project(points))
     if plan.frontal:
         return SimulatedFilm(np.ascontiguousarray(picture, np.float32), {}, {}, (), None, False, beam.pixel, patient)
     return SimulatedFilm(

@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ..perspective import homography
 from .exposure import gaussian
 
 
@@ -88,17 +89,3 @@ def photographed(picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndar
     stream = io.BytesIO()
     Image.fromarray((v * 255).astype(np.uint8)).save(stream, "JPEG", quality=int(rng.integers(25, 90)))
     return np.asarray(Image.open(stream), np.float32) / 255, matrix
-
-
-def homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """3x3 map that takes four points (4, 2) to four others."""
-    rows = []
-    for (x, y), (u, v) in zip(source, target):
-        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
-    return np.append(np.linalg.solve(np.array(rows), target.ravel()), 1.0).reshape(3, 3)
-
-
-def through(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points (..., 2) through a 3x3 map with perspective."""
-    moved = np.concatenate([points, np.ones((*points.shape[:-1], 1))], axis=-1) @ matrix.T
-    return moved[..., :2] / moved[..., 2:]

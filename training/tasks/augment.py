@@ -7,6 +7,8 @@ film's area.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,15 @@ from torch import Tensor
 
 #: Greys above this are cut: what shines beyond white shows nothing.
 _BRIGHTEST = 1.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """How strangely and how badly films are shown: settings of every network's configuration."""
+
+    other_detector: float = 0.0  # share of the pictures that are shown as another detector might
+    noise: float = 0.07  # its greatest standard deviation, of greys from 0 to 1
+    lamps: float = 0.0  # share of the pictures that lamps are reflected in
 
 
 def random_linear(rng: np.random.Generator, rotation: float, scale: float, shear: float, aspect: float) -> np.ndarray:
@@ -112,18 +123,14 @@ def _lamps(shown: Tensor, rng: np.random.Generator) -> Tensor:
     return shown * (1 - rng.uniform(0, 1.2) * ((y - 0.5) ** 2 + (x - 0.5) ** 2))
 
 
-def photometric(
-    pictures: Tensor, inside: Tensor, rng: np.random.Generator, strength: float = 1.0, noise_up_to: float = 0.07, lamps: float = 0.0,
-) -> Tensor:
-    """Exposure, blur, unsharp masking, noise, vignettes, marks, folds and collimation, at random.
-
-    ``noise_up_to``: its greatest standard deviation; ``lamps``: share of the pictures that lamps are reflected in."""
+def photometric(pictures: Tensor, inside: Tensor, rng: np.random.Generator, exposure: Exposure = Exposure()) -> Tensor:
+    """Detector, exposure, blur, unsharp masking, noise, vignettes, marks, folds and collimation, at random."""
     n, _, h, w = pictures.shape
 
     def sometimes(p: float, values: np.ndarray, otherwise: float) -> np.ndarray:
-        return np.where(rng.random(n) < p * strength, values, otherwise)
+        return np.where(rng.random(n) < p, values, otherwise)
 
-    v = pictures.clamp(0, _BRIGHTEST)
+    v = other_detector(pictures, rng, exposure.other_detector).clamp(0, _BRIGHTEST)
     v = v.clamp_min(1e-4) ** _column(np.exp(sometimes(0.8, rng.normal(0, 0.35, n), 0)), v)
     # Uneven exposure: white pelvis, black thorax, haze.
     amount = _column(sometimes(0.6, rng.uniform(0.1, 0.6, n), 0), v)
@@ -134,31 +141,31 @@ def photometric(
     low = _column(sometimes(0.3, rng.uniform(0, 0.25, n), 0), v)
     high = _column(sometimes(0.4, rng.uniform(0.6, 1.1, n), 1.1), v)
     v = ((v - low) / (high - low)).clamp(0, 1)
-    if rng.random() < 0.5 * strength:
+    if rng.random() < 0.5:
         v = blur(v, sometimes(0.5, rng.uniform(0.4, 1.8, n), 0))
-    if rng.random() < 0.5 * strength:
+    if rng.random() < 0.5:
         soft = blur(v, rng.uniform(1.5, 5, n))
         v = v + _column(sometimes(0.6, rng.uniform(0.3, 2.0, n), 0), v) * (v - soft)
     noise = torch.as_tensor(rng.standard_normal((n, 1, h, w), dtype=np.float32), device=v.device)
     if rng.random() < 0.4:
         noise = blur(noise, np.full(n, rng.uniform(0.4, 1.2))) * 1.5
-    v = v + noise * _column(sometimes(0.7, rng.uniform(0, noise_up_to, n), 0), v)
+    v = v + noise * _column(sometimes(0.7, rng.uniform(0, exposure.noise, n), 0), v)
     for i in range(n):
-        if lamps and rng.random() < lamps * strength:
+        if exposure.lamps and rng.random() < exposure.lamps:
             v[i, 0] = _lamps(v[i, 0], rng)
-        for _ in range(rng.integers(1, 4) if rng.random() < 0.3 * strength else 0):
+        for _ in range(rng.integers(1, 4) if rng.random() < 0.3 else 0):
             # Markers, text labels, metal, folds.
             bh, bw = (int(s * rng.uniform(0.02, 0.22)) + 1 for s in (h, w))
             y, x = rng.integers(0, h - bh + 1), rng.integers(0, w - bw + 1)
             mix = rng.uniform(0.3, 1)
             v[i, :, y : y + bh, x : x + bw] = (1 - mix) * v[i, :, y : y + bh, x : x + bw] + mix * rng.uniform(0, 1)
-        if rng.random() < 0.25 * strength:
+        if rng.random() < 0.25:
             # A fold or scratch, mostly level: old films are kept folded, and screens have seams.
             angle, width = rng.normal(0, 0.3), rng.uniform(0.004, 0.03)
             y = torch.linspace(-1, 1, h, device=v.device)[:, None] - rng.uniform(-1, 1)
             x = torch.linspace(-1, 1, w, device=v.device)[None]
             v[i, 0] += rng.uniform(-0.6, 0.4) * torch.exp(-(((np.cos(angle) * y + np.sin(angle) * x) / width) ** 2) / 2)
-        if rng.random() < 0.2 * strength:
+        if rng.random() < 0.2:
             # A collimator blade, straight across one side.
             angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.55, 1.0)
             yy = torch.linspace(-1, 1, h, device=v.device)[:, None]

@@ -23,7 +23,7 @@ from .shelf import Shelf
 
 
 @dataclass(frozen=True)
-class CornerConfig:
+class CornerConfig(augment.Exposure):
     """One of the two corner networks; spreads are standard deviations in body widths or degrees."""
 
     crop_size: int
@@ -37,6 +37,7 @@ class CornerConfig:
     js_weight: float = 1.0
     slope_weight: float = 0.5
     batch: int = 24
+    aspect: float = 0.08  # standard deviation of the log of width over height
     simulated_share: float = 0.25  # of the crops, when there are simulated films
     simulated_levels: tuple[str, ...] = LEVELS  # of which levels those crops are
     sacral_share: float = 0.0  # of the crops, that are drawn from S1 alone
@@ -87,7 +88,7 @@ class CornerTask:
             if augmented:
                 middle = np.full(2, (c.crop_size - 1) / 2)
                 linear = np.eye(3)
-                linear[:2, :2] = augment.random_linear(rng, 4, 0.05, 0.06, 0.08)
+                linear[:2, :2] = augment.random_linear(rng, 4, 0.05, 0.06, c.aspect)
                 matrix = frames.translation(*middle) @ linear @ frames.translation(*-middle) @ matrix
             target, weight = np.zeros((len(CORNERS), 2)), np.zeros(len(CORNERS))
             for k, corner in enumerate(CORNERS):
@@ -101,7 +102,7 @@ class CornerTask:
             matrices.append(matrix)
         pictures, masks = sample(films, matrices, (c.crop_size, c.crop_size))
         if augmented:
-            pictures = augment.photometric(pictures, masks, rng)
+            pictures = augment.photometric(pictures, masks, rng, c)
         as_tensor = lambda a: torch.as_tensor(np.array(a), dtype=torch.float32, device=self.device)
         return network_input(pictures, masks), as_tensor(targets), as_tensor(weights), matrices
 

@@ -23,7 +23,7 @@ from .shelf import Shelf
 
 
 @dataclass(frozen=True)
-class LocateConfig:
+class LocateConfig(augment.Exposure):
     batch: int = 8
     rotation: float = MOST_TURNED  # degrees
     bend: float = 7.0  # canvas pixels
@@ -36,9 +36,6 @@ class LocateConfig:
     frontal_share: float = 0.12  # of the canvases, when there are films that are not lateral
     negative_share: float = 0.0  # of the canvases, their greys inverted; learnt best by itself, with fit.only
     negative_weight: float = 0.1
-    other_detector: float = 0.0  # share of the canvases that are shown as another detector might
-    noise: float = 0.07  # its greatest standard deviation, of greys from 0 to 1
-    lamps: float = 0.0  # share of the canvases that lamps are reflected in
     aspect: float = 0.06  # standard deviation of the log of width over height
 
 
@@ -139,7 +136,7 @@ class LocateTask:
         c = self.config
         canvases = [self._canvas(rng) for _ in range(c.batch)]
         pictures, inside = (torch.cat([v[part] for v in canvases]) for part in ("picture", "inside"))
-        pictures = augment.photometric(augment.other_detector(pictures, rng, c.other_detector), inside, rng, noise_up_to=c.noise, lamps=c.lamps)
+        pictures = augment.photometric(pictures, inside, rng, c)
         # Nothing else is learnt from a negative: it will be inverted before it is read.
         negative = torch.as_tensor(rng.random(c.batch) < c.negative_share, device=self.device)
         pictures[negative] = (1 - pictures[negative]) * inside[negative]
