@@ -1,7 +1,7 @@
 """What a reader does to a detection beside dragging: rename levels, add and delete vertebrae.
 
-Every function returns a new detection; all raise ValueError, with a sentence for the user, when the
-edit makes no sense.
+Every function returns a new detection; all raise :class:`EditError`, with a sentence for the user,
+when the edit makes no sense.
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ from .detection import Corner, Detection
 Reader = Callable[[str, Pose, str], dict[str, Corner]]
 
 
+class EditError(ValueError):
+    """An edit that makes no sense, such as a level above T1; says why in a sentence for the user."""
+
+
 def shift_levels(detection: Detection, step: int) -> Detection:
     """Rename every level ``step`` places caudal (negative: cranial), when the count was off.
 
     A vertebra that becomes S1 keeps its superior plate; what would lie below S1 is dropped; one
     that was S1 has no inferior corners. Names are then the reader's: their confidence is 1.
-    Raises ValueError when a level would lie above T1.
+    Raises EditError when a level would lie above T1.
     """
     if step < 0 and LEVELS.index(detection.levels[0]) + step < 0:
-        raise ValueError(f"{detection.levels[0]} is the topmost level that has a name: it cannot be shifted up.")
+        raise EditError(f"{detection.levels[0]} is the topmost level that has a name: it cannot be shifted up.")
     renamed = {level: neighbour(level, step) for level in detection.levels}
     corners = {
         new: {name: corner for name, corner in detection.corners[old].items() if name in corners_of(new)}
@@ -41,9 +45,9 @@ def shift_levels(detection: Detection, step: int) -> Detection:
 def delete_vertebra(detection: Detection, level: str) -> Detection:
     """Without one vertebra; the others keep their names."""
     if level not in detection.corners:
-        raise ValueError(f"{level} is not on this film.")
+        raise EditError(f"{level} is not on this film.")
     if len(detection.corners) == 1:
-        raise ValueError(f"{level} is the last vertebra: remove the whole list instead.")
+        raise EditError(f"{level} is the last vertebra: remove the whole list instead.")
     return replace(
         detection, corners={k: v for k, v in detection.corners.items() if k != level}, unseen=detection.unseen - {level}
     )
@@ -62,23 +66,23 @@ def make_room(detection: Detection, point: np.ndarray) -> tuple[Detection, str]:
     for level in levels:
         extent = max(float(np.linalg.norm(c.position - centres[level])) for c in detection.corners[level].values())
         if np.linalg.norm(point - centres[level]) < 0.4 * extent:
-            raise ValueError(f"{level} is there already: click in a body without corners.")
+            raise EditError(f"{level} is there already: click in a body without corners.")
     above = [level for level in levels if _is_above(detection, centres, level, point)]
     if not above:
         level = neighbour(levels[0], -1)
         if level is None:
-            raise ValueError("there is no level above T1.")
+            raise EditError("there is no level above T1.")
         return detection, level
     if len(above) == len(levels):
         level = neighbour(levels[-1], 1)
         if level is None:
-            raise ValueError("there is no level below S1: shift the levels up first.")
+            raise EditError("there is no level below S1: shift the levels up first.")
         return detection, level
     upper, lower = above[-1], levels[len(above)]
     if neighbour(upper, 1) != lower:
         return detection, neighbour(upper, 1)
     if above[0] == LEVELS[0]:
-        raise ValueError("the levels above cannot be shifted up: T1 is the topmost name.")
+        raise EditError("the levels above cannot be shifted up: T1 is the topmost name.")
     shifted = shift_levels(replace(detection, corners={k: detection.corners[k] for k in above}, unseen=detection.unseen & set(above)), -1)
     kept = {k: detection.corners[k] for k in levels if k not in above}
     return replace(detection, corners={**shifted.corners, **kept}, unseen=shifted.unseen | detection.unseen - set(above)), upper
@@ -108,7 +112,7 @@ def pose_at(detection: Detection, level: str, point: np.ndarray) -> Pose:
         if set(corners_of(other)) <= set(positions) and abs(LEVELS.index(other) - index) <= 2:
             poses.append(column.pose_from_corners(positions, other))
     if not poses:
-        raise ValueError("no neighbouring vertebra has all its corners: place them first.")
+        raise EditError("no neighbouring vertebra has all its corners: place them first.")
     direction = np.sum([pose.posterior for pose in poses[:2]], axis=0)
     return Pose(np.asarray(point, float), direction / max(float(np.linalg.norm(direction)), 1e-9), float(np.mean([p.width for p in poses[:2]])))
 
@@ -126,5 +130,5 @@ def corners_from_pose(pose: Pose, level: str, facing: str) -> dict[str, np.ndarr
 def add_vertebra(detection: Detection, level: str, corners: Mapping[str, Corner]) -> Detection:
     """With one more vertebra under a name that is free (see :func:`make_room`)."""
     if level in detection.corners:
-        raise ValueError(f"{level} is there already.")
+        raise EditError(f"{level} is there already.")
     return replace(detection, corners={**detection.corners, level: dict(corners)})

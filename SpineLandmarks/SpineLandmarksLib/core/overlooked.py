@@ -13,7 +13,7 @@ import numpy as np
 from . import editing
 from .anatomy import neighbour
 from .detection import CornerStatus, Detection
-from .editing import Reader
+from .editing import EditError, Reader
 from .naming import SURE_NAMES
 from .plausibility import findings, room_for_another
 
@@ -30,24 +30,29 @@ def with_overlooked(detection: Detection, read: Reader) -> Detection:
     refused: set[str] = set()  # by the vertebra below: from there on down no name changes any more
     while rooms := [pair for pair in room_for_another(detection) if pair[1] not in refused]:
         upper, lower = rooms[-1]
-        try:
-            detection = _with_one_between(detection, upper, lower, read)
-        except ValueError:
+        more = _with_one_between(detection, upper, lower, read)
+        if more is None:
             refused.add(lower)
+        else:
+            detection = more
     return detection
 
 
-def _with_one_between(detection: Detection, upper: str, lower: str, read: Reader) -> Detection:
-    """Raises ValueError when what is read there is uncertain or implausible, or there is no name for it."""
+def _with_one_between(detection: Detection, upper: str, lower: str, read: Reader) -> Detection | None:
+    """None when what is read there is uncertain or implausible, or there is no name for it."""
     plates = [detection.corners[upper][name] for name in ("IA", "IP")] + [detection.corners[lower][name] for name in ("SA", "SP")]
     middle = np.mean([corner.position for corner in plates], axis=0)
-    roomy, level = editing.make_room(detection, middle)
-    corners = read(level, editing.pose_at(roomy, level, middle), detection.facing)
+    try:
+        roomy, level = editing.make_room(detection, middle)
+        pose = editing.pose_at(roomy, level, middle)
+    except EditError:
+        return None
+    corners = read(level, pose, detection.facing)
     # One vague corner is common where a vertebra has slipped far.
     if sum(corner.status is not CornerStatus.OK for corner in corners.values()) > 1:
-        raise ValueError(f"there is no vertebra between {upper} and {lower} whose corners are sure.")
+        return None
     more = editing.add_vertebra(roomy, level, corners)
     concerned = {neighbour(level, -1), level, lower}
-    if wrong := [finding.text for finding in findings(more) if concerned & set(finding.levels)]:
-        raise ValueError(f"there is no vertebra between {upper} and {lower}: {wrong[0]}.")
+    if any(concerned & set(finding.levels) for finding in findings(more)):
+        return None
     return replace(more, unseen=more.unseen | {level})
