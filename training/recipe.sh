@@ -4,7 +4,8 @@
 # MESHES: bone meshes for the simulator. FOLD: K/N leaves one of N groups of patients out, "all" none.
 # FILMS: folders of labelled films, also of films that are not lateral (anterior: neither).
 # Runs that are there already go on, or are skipped when done; simulated films and what was learnt from
-# them alone serve all folds. Some two hours on two cores for one fold, and half an hour less for the next.
+# them alone serve all folds. By the times of single steps some two hours on two cores with
+# AVX-512 for one fold, and half an hour less for the next.
 set -eu
 meshes=$1 out=$2 fold=$3
 shift 3
@@ -19,6 +20,9 @@ simulate() { # NAME ARGS...: a folder of simulated films
     touch "$folder/done"
 }
 train() { python -m training train "$@"; }
+shown_as() { # LOOK: how films are shown ("worn" as the configurations have it), and the seed of that training
+    if [ "$1" = clean ]; then shown=$clean seed=7; else shown= seed=8; fi
+}
 weights() { # FOLDER RUNS...: a folder of weights, in which step 1b is the average of these runs, and steps 1a and 2 each of their two
     folder=$1
     shift
@@ -56,7 +60,7 @@ fi
     train locate -f $all --initial "$out/locate_start/weights.safetensors" --seed 5 \
         --set fit.steps=400 fit.learning_rate=8e-4 network.whole_film=0.5 $clean $alone -o "$out/locate_simulated"
     for look in clean worn; do
-        if [ "$look" = clean ]; then shown=$clean seed=7; else shown= seed=8; fi
+        shown_as "$look"
         train locate -f $films --simulated $all --initial "$out/locate_simulated/weights.safetensors" --seed $seed \
             --set fit.steps=800 $shown -o "$out/locate_both_${look}_$name" "$@"
         train locate -f $films --simulated $all --initial "$out/locate_both_${look}_$name/weights.safetensors" --seed 61 \
@@ -71,7 +75,7 @@ fi
         train $net -f $marked --initial "$out/${net}_start/weights.safetensors" --seed 5 \
             --set fit.steps=400 fit.learning_rate=8e-4 $alone -o "$out/${net}_simulated"
         for look in clean worn; do
-            if [ "$look" = clean ]; then shown=$clean seed=7; else shown= seed=8; fi
+            shown_as "$look"
             train $net -f $films --simulated $marked --initial "$out/${net}_simulated/weights.safetensors" --seed $seed \
                 --set fit.steps=800 $shown -o "$out/${net}_${look}_$name" "$@"
         done

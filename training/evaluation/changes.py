@@ -17,8 +17,8 @@ from scipy import ndimage
 from SpineLandmarksLib.core import frames
 from SpineLandmarksLib.core.radiograph import grey_range
 
+from .. import perspective
 from ..labels import LabelledFilm
-from ..perspective import homography, through
 
 Change = Callable[[LabelledFilm, np.random.Generator], LabelledFilm]
 
@@ -54,7 +54,7 @@ def _through(
     gives it from x and y, 0 to 1."""
     pixels = _unit(film)
     h, w = pixels.shape
-    edges = through(matrix, np.array([(0, 0), (w - 1, 0), (0, h - 1), (w - 1, h - 1)], float))
+    edges = perspective.through(matrix, np.array([(0, 0), (w - 1, 0), (0, h - 1), (w - 1, h - 1)], float))
     low, high = edges.min(0), edges.max(0)
     margins = margin * (high - low)
     matrix = frames.translation(*(margins - low)) @ matrix
@@ -63,10 +63,10 @@ def _through(
     if scale < 1:
         pixels = ndimage.gaussian_filter(pixels, 0.4 / scale)  # a smaller film does not alias
     y, x = np.mgrid[:h, :w]
-    source = through(np.linalg.inv(matrix), np.stack([x, y], -1).astype(float))
+    source = perspective.through(np.linalg.inv(matrix), np.stack([x, y], -1).astype(float))
     seen = ndimage.map_coordinates(pixels, source[..., ::-1].transpose(2, 0, 1), order=1, cval=np.nan)
     around = surround(x / w, y / h) if callable(surround) else surround
-    corners = {level: {name: through(matrix, p) for name, p in named.items()} for level, named in film.corners.items()}
+    corners = {level: {name: perspective.through(matrix, p) for name, p in named.items()} for level, named in film.corners.items()}
     return replace(film, pixels=np.where(np.isnan(seen), around, seen).astype(np.float32), corners=corners)
 
 
@@ -96,7 +96,7 @@ def _askew(film: LabelledFilm, rng: np.random.Generator, by: float) -> np.ndarra
     h, w = film.load().shape
     corners = np.array([(0, 0), (w, 0), (w, h), (0, h)], float)
     seen = corners + rng.uniform(0, by, (4, 2)) * (w, h) * [(1, 1), (-1, 1), (-1, -1), (1, -1)]
-    return homography(corners, seen)
+    return perspective.homography(corners, seen)
 
 
 def _photographed(film: LabelledFilm, rng: np.random.Generator) -> LabelledFilm:

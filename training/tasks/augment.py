@@ -23,7 +23,7 @@ class Exposure:
     """How strangely and how badly films are shown: settings of every network's configuration."""
 
     other_detector: float = 0.0  # share of the pictures that are shown as another detector might
-    noise: float = 0.07  # its greatest standard deviation, of greys from 0 to 1
+    noise: float = 0.07  # greatest standard deviation of the grain, of greys from 0 to 1
     lamps: float = 0.0  # share of the pictures that lamps are reflected in
 
 
@@ -123,7 +123,7 @@ def _lamps(shown: Tensor, rng: np.random.Generator) -> Tensor:
     return shown * (1 - rng.uniform(0, 1.2) * ((y - 0.5) ** 2 + (x - 0.5) ** 2))
 
 
-def photometric(pictures: Tensor, inside: Tensor, rng: np.random.Generator, exposure: Exposure = Exposure()) -> Tensor:
+def photometric(pictures: Tensor, inside: Tensor, rng: np.random.Generator, exposure: Exposure) -> Tensor:
     """Detector, exposure, blur, unsharp masking, noise, vignettes, marks, folds and collimation, at random."""
     n, _, h, w = pictures.shape
 

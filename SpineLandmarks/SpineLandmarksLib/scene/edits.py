@@ -1,6 +1,6 @@
 """Corrections of a list of corners beside dragging. Each is one step of the scene's undo.
 
-All raise ValueError, with a sentence for the user, when the edit makes no sense.
+All raise EditError, with a sentence for the user, when the edit makes no sense.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from ..core import editing
 from ..core.anatomy import CORNERS, LEVELS
 from ..core.detection import Corner, CornerStatus, Detection
-from ..core.editing import Reader
+from ..core.editing import EditError, Reader
 from .markups import position_of, read_landmarks, write_landmarks
 from .state import State
 
@@ -118,7 +118,7 @@ def hide(node, level: str, name: str | None = None) -> None:
 def nudge(node, index: int, pixels: np.ndarray) -> None:
     """Move a corner by film pixels (x right, y down)."""
     if not 0 <= index < node.GetNumberOfControlPoints() or node.GetNthControlPointPositionStatus(index) != node.PositionDefined:
-        raise ValueError("select a corner that stands on the film first.")
+        raise EditError("select a corner that stands on the film first.")
     state = State.load(node)
     _checkpoint(node)
     node.SetNthControlPointPosition(index, *state.to_ras(state.to_pixels(position_of(node, index)) + pixels))
