@@ -1,7 +1,7 @@
 """Random changes of geometry and exposure that films really show.
 
-Every random number comes from the numpy generator handed in, so that a step is reproducible from
-its seed alone. Pictures are (B, 1, H, W) tensors with 0 black and 1 white; ``inside`` masks the
+Every random number comes from the numpy generator handed in, or from torch's seeded by it, so that a
+step is reproducible from its seed alone (on one kind of device). Pictures are (B, 1, H, W) tensors with 0 black and 1 white; ``inside`` masks the
 film's area.
 """
 
@@ -146,7 +146,8 @@ def photometric(pictures: Tensor, inside: Tensor, rng: np.random.Generator, expo
     if rng.random() < 0.5:
         soft = blur(v, rng.uniform(1.5, 5, n))
         v = v + _column(sometimes(0.6, rng.uniform(0.3, 2.0, n), 0), v) * (v - soft)
-    noise = torch.as_tensor(rng.standard_normal((n, 1, h, w), dtype=np.float32), device=v.device)
+    # Drawn on the pictures' own device, so that a GPU does not wait for it.
+    noise = torch.randn(v.shape, generator=torch.Generator(v.device).manual_seed(int(rng.integers(2**63))), device=v.device)
     if rng.random() < 0.4:
         noise = blur(noise, np.full(n, rng.uniform(0.4, 1.2))) * 1.5
     v = v + noise * _column(sometimes(0.7, rng.uniform(0, exposure.noise, n), 0), v)

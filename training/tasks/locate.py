@@ -211,10 +211,10 @@ def _presence_loss(logits: Tensor, cells: Tensor, gap: float, away: np.ndarray) 
     target = torch.exp(-((grid - cells[:, None, None]) ** 2).sum(-1) / (2 * sigma**2)).amax(0)
     ignored = torch.as_tensor((away + 0.5) / STRIDE - 0.5, dtype=logits.dtype, device=logits.device)
     counted = ((grid - ignored[:, None, None]) ** 2).sum(-1).amin(0) > (0.6 * gap) ** 2
-    peak = torch.zeros_like(target, dtype=torch.bool)
+    peak = torch.zeros_like(target)
     nearest = cells.round().long()
-    peak[nearest[:, 1].clamp(0, h - 1), nearest[:, 0].clamp(0, w - 1)] = True
+    peak[nearest[:, 1].clamp(0, h - 1), nearest[:, 0].clamp(0, w - 1)] = 1
     probability = logits.sigmoid()
     positive = -F.logsigmoid(logits) * (1 - probability) ** 2
     negative = -F.logsigmoid(-logits) * probability**2 * (1 - target) ** 4
-    return positive[peak].sum() + (negative * counted)[~peak].sum()
+    return (positive * peak + negative * counted * (1 - peak)).sum()
