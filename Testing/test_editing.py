@@ -50,6 +50,14 @@ def test_a_click_above_below_or_between_finds_its_name(detection):
         editing.make_room(detection, centre(detection, "L4") + 2)
 
 
+def test_a_misread_sacrum_takes_no_part_in_names_far_above(detection):
+    up = centre(detection, "L5") - centre(detection, "S1") - (0, 1)
+    sacrum = {name: replace(corner, position=corner.position + up) for name, corner in detection.corners["S1"].items()}
+    misread = replace(detection, corners={**detection.corners, "S1": sacrum})
+    room, level = editing.make_room(misread, (centre(detection, "L2") + centre(detection, "L3")) / 2)
+    assert level == "L2" and room.levels == ("T12", "L1", "L3", "L4", "L5", "S1")
+
+
 @pytest.mark.parametrize("facing", ["left", "right"])
 def test_a_box_stands_the_right_way_up(facing):
     detection = make_detection(on_film(lumbar(), facing, (0.25, 0.25)), facing)

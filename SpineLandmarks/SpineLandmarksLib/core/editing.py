@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 
@@ -67,7 +68,8 @@ def make_room(detection: Detection, point: np.ndarray) -> tuple[Detection, str]:
         extent = max(float(np.linalg.norm(c.position - centres[level])) for c in detection.corners[level].values())
         if np.linalg.norm(point - centres[level]) < 0.4 * extent:
             raise EditError(f"{level} is there already: click in a body without corners.")
-    above = [level for level in levels if _is_above(detection, centres, level, point)]
+    # From the top down to the first one that is not: a misread vertebra at the other end may seem to lie above too.
+    above = list(takewhile(lambda level: _is_above(detection, centres, level, point), levels))
     if not above:
         level = neighbour(levels[0], -1)
         if level is None:
@@ -81,11 +83,19 @@ def make_room(detection: Detection, point: np.ndarray) -> tuple[Detection, str]:
     upper, lower = above[-1], levels[len(above)]
     if neighbour(upper, 1) != lower:
         return detection, neighbour(upper, 1)
+    return room_below(detection, upper), upper
+
+
+def room_below(detection: Detection, upper: str) -> Detection:
+    """With the name of ``upper`` free for a vertebra that was overlooked below it: it and everything above are shifted
+    up. Raises EditError where T1 is among them."""
+    levels = detection.levels
+    above = levels[: levels.index(upper) + 1]
     if above[0] == LEVELS[0]:
         raise EditError("the levels above cannot be shifted up: T1 is the topmost name.")
     shifted = shift_levels(replace(detection, corners={k: detection.corners[k] for k in above}, unseen=detection.unseen & set(above)), -1)
     kept = {k: detection.corners[k] for k in levels if k not in above}
-    return replace(detection, corners={**shifted.corners, **kept}, unseen=shifted.unseen | detection.unseen - set(above)), upper
+    return replace(detection, corners={**shifted.corners, **kept}, unseen=shifted.unseen | detection.unseen - set(above))
 
 
 def _centre(detection: Detection, level: str) -> np.ndarray:

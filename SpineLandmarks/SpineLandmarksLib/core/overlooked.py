@@ -39,20 +39,20 @@ def with_overlooked(detection: Detection, read: Reader) -> Detection:
 
 
 def _with_one_between(detection: Detection, upper: str, lower: str, read: Reader) -> Detection | None:
-    """None when what is read there is uncertain or implausible, or there is no name for it."""
+    """The new one is called as the upper one was. None when what is read there is uncertain or implausible, or there is no name for it."""
     plates = [detection.corners[upper][name] for name in ("IA", "IP")] + [detection.corners[lower][name] for name in ("SA", "SP")]
     middle = np.mean([corner.position for corner in plates], axis=0)
     try:
-        roomy, level = editing.make_room(detection, middle)
-        pose = editing.pose_at(roomy, level, middle)
+        roomy = editing.room_below(detection, upper)
+        pose = editing.pose_at(roomy, upper, middle)
     except EditError:
         return None
-    corners = read(level, pose, detection.facing)
+    corners = read(upper, pose, detection.facing)
     # One vague corner is common where a vertebra has slipped far.
     if sum(corner.status is not CornerStatus.OK for corner in corners.values()) > 1:
         return None
-    more = editing.add_vertebra(roomy, level, corners)
-    concerned = {neighbour(level, -1), level, lower}
+    more = editing.add_vertebra(roomy, upper, corners)
+    concerned = {neighbour(upper, -1), upper, lower}
     if any(concerned & set(finding.levels) for finding in findings(more)):
         return None
-    return replace(more, unseen=more.unseen | {level})
+    return replace(more, unseen=more.unseen | {upper})
