@@ -206,7 +206,7 @@ def wait_for_parts(out, count, process):
 def test_killed_and_interrupted_runs_go_on(tmp_path):
     """SIGKILL in the middle, then Ctrl-C in the middle, then to the end."""
     folder, out = tmp_path / "films", tmp_path / "out"
-    names = fill(folder, films=12)
+    names = fill(folder, films=24)
     first = start(folder, out, "--workers", "2")
     wait_for_parts(out, 3, first)
     os.killpg(first.pid, signal.SIGKILL)

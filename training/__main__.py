@@ -23,6 +23,7 @@ from .export import export
 from .fitting import fit
 from .fitting.ranks import this_rank
 from .labels import LabelledFilm
+from .quantise import quantise
 
 
 def _fold(text: str) -> tuple[int, int]:
@@ -60,6 +61,11 @@ def _export(arguments: argparse.Namespace) -> None:
     manifest = export(runs, crops, arguments.output, arguments.version, arguments.data, tuple(arguments.sd_scale), arguments.best)
     for name, entry in manifest["networks"].items():
         print(name, entry["sha256"])
+
+
+def _quantise(arguments: argparse.Namespace) -> None:
+    films = labels.read(*arguments.films)
+    print("ranges", quantise(arguments.weights, films[:: max(1, len(films) // arguments.count)][: arguments.count]))
 
 
 def _judge(
@@ -178,6 +184,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--sd-scale", type=float, nargs=2, default=(1.0, 1.0), metavar=("BODY", "S1"),
                          help="factors of the standard deviations, from evaluate --calibrate")
     command.set_defaults(run=_export)
+
+    command = commands.add_parser("quantise", help="let CPUs run a weights folder on integers: measure its layers on films")
+    command.add_argument("-w", "--weights", type=Path, required=True)
+    command.add_argument("-f", "--films", **labelled, required=True, help="simulated ones are as good; corners are not used")
+    command.add_argument("--count", type=int, default=30, help="films to take, evenly from all")
+    command.set_defaults(run=_quantise)
 
     command = commands.add_parser("evaluate", help="print the paper's table on labelled films")
     judged_on(command)

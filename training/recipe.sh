@@ -88,3 +88,5 @@ fi
         -o "$out/corners_$name" "$@"
 }
 weights "$out/weights_$name" "$out/corners_$name"
+# CPUs run steps 1b and 2 on integers.
+python -m training quantise -w "$out/weights_$name" -f "$out/any" "$out/lumbar"

@@ -7,13 +7,17 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from .crops import CropShape
 from .fused import fuse
 from .networks import CornerNet, LocatorNet
+from .quantised import QuantisedBackbone, available
 
 FOLDER = Path(__file__).resolve().parent.parent / "weights"
+
+#: The file of what a CPU must know to run a folder's networks on integers; without it they run on floats.
+RANGES = "ranges.safetensors"
 
 
 class WeightsError(Exception):
@@ -51,12 +55,15 @@ def read_manifest(folder: Path = FOLDER) -> dict:
 
 
 def identity(folder: Path = FOLDER) -> str:
-    """Version and short hashes of a weights folder: differs when any of its networks does."""
+    """Version and short hashes of a weights folder: differs when any of its networks does, or what they run on integers by."""
     manifest = read_manifest(folder)
-    return "-".join((manifest["version"], *(manifest["networks"][name]["sha256"][:8] for name in sorted(manifest["networks"]))))
+    entries = [manifest["networks"][name] for name in sorted(manifest["networks"])]
+    if "ranges" in manifest:
+        entries.append(manifest["ranges"])
+    return "-".join((manifest["version"], *(entry["sha256"][:8] for entry in entries)))
 
 
-def _fill(network: nn.Module, folder: Path, entry: dict) -> nn.Module:
+def _read(folder: Path, entry: dict) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     path = folder / entry["file"]
@@ -64,26 +71,48 @@ def _fill(network: nn.Module, folder: Path, entry: dict) -> nn.Module:
         raise WeightsError(f"the weights file {path} is missing: install the package again.")
     if sha256(path) != entry["sha256"]:
         raise WeightsError(f"the weights file {path} was changed or cut short (SHA-256 differs from the manifest): install the package again.")
+    return load_file(path)
+
+
+def _fill(network: nn.Module, folder: Path, entry: dict) -> nn.Module:
+    tensors = _read(folder, entry)
     try:
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
     except RuntimeError as error:
+        path = folder / entry["file"]
         raise WeightsError(f"the weights file {path} is of another version of this network: use weights made for this version, or train it anew.") from error
     return fuse(network.eval())
 
 
-def load(folder: Path = FOLDER, device: str = "cpu") -> Networks:
-    """Load and check all three networks; raises WeightsError."""
+def load(folder: Path = FOLDER, device: str = "cpu", quantised: bool = True) -> Networks:
+    """Load and check all three networks; raises WeightsError.
+
+    On a CPU the backbones of those that the folder has ranges of run on integers, where torch has the kernels; ``quantised``: whether
+    they may.
+    """
     manifest = read_manifest(folder)
     entries = manifest["networks"]
+    on_integers = "ranges" in manifest and quantised and str(device).startswith("cpu") and available()
+    measured = _read(folder, manifest["ranges"]) if on_integers else {}
 
     def crop(name: str) -> CropShape:
         return CropShape(entries[name]["crop_size"], entries[name]["crop_span"])
 
+    def network(kind: type[nn.Module], name: str) -> nn.Module:
+        filled = _fill(kind(), folder, entries[name])
+        # Networks that were not measured run on floats.
+        if mine := {key.removeprefix(f"{name}."): value for key, value in measured.items() if key.startswith(f"{name}.")}:
+            try:
+                filled.backbone = QuantisedBackbone(filled.backbone, mine)
+            except KeyError as error:
+                raise WeightsError(f"the weights file {folder / RANGES} lacks {error}: install the package again, or measure your own weights anew.") from error
+        return filled.to(device)
+
     return Networks(
-        locator=_fill(LocatorNet(), folder, entries["locate"]).to(device),
-        corners=_fill(CornerNet(), folder, entries["corners"]).to(device),
+        locator=network(LocatorNet, "locate"),
+        corners=network(CornerNet, "corners"),
         corners_crop=crop("corners"),
-        refiner=_fill(CornerNet(), folder, entries["refine"]).to(device),
+        refiner=network(CornerNet, "refine"),
         refiner_crop=crop("refine"),
         version=manifest["version"],
         sd_scale=(manifest["sd_scale"]["body"], manifest["sd_scale"]["S1"]),

@@ -1,0 +1,112 @@
+"""Networks on integers find what those on floats find."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from SpineLandmarksLib import films
+from SpineLandmarksLib.model import quantised, weights
+from SpineLandmarksLib.model.backbone import EfficientNetLite0
+from SpineLandmarksLib.model.detector import Detector
+from SpineLandmarksLib.model.quantised import QuantisedBackbone
+
+needs_kernels = pytest.mark.skipif(not quantised.available(), reason="torch has no kernels for integers on this machine")
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return shutil.copytree(weights.FOLDER, tmp_path / "weights")
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return weights.load(), weights.load(quantised=False)
+
+
+@needs_kernels
+def test_the_same_vertebrae_and_nearly_the_same_corners(networks, sample_film):
+    film = films.read(sample_film)
+    on_integers, on_floats = (Detector(some).detect(film) for some in networks)
+    assert isinstance(networks[0].refiner.backbone, QuantisedBackbone) and isinstance(networks[1].refiner.backbone, EfficientNetLite0)
+    assert on_integers.levels == on_floats.levels
+    apart, widths = [], []
+    for level, name, corner in on_integers:
+        apart.append(np.linalg.norm(corner.position - on_floats.corners[level][name].position))
+        if name == "SA":
+            widths.append(np.linalg.norm(corner.position - on_integers.corners[level]["SP"].position))
+    assert 0 < np.median(apart) < 0.01 * np.median(widths)
+
+
+@needs_kernels
+@pytest.mark.parametrize("shape", [(144, 144), (128, 112), (100, 60), (65, 97)])
+def test_features_are_those_of_floats_but_for_rounding(networks, shape):
+    greys = torch.randn(3, 3, *(side // 8 + 1 for side in shape), generator=torch.Generator().manual_seed(1))
+    x = torch.nn.functional.interpolate(greys, size=shape, mode="bilinear").clamp(-4, 4).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        rounded, exact, alone = networks[0].refiner.backbone(x), networks[1].refiner.backbone(x), networks[0].refiner.backbone(x[:1])
+    for a, b, c in zip(rounded, exact, alone):
+        assert a.shape == b.shape and a.dtype == torch.float32
+        assert float((a - b).norm() / b.norm()) < 0.3
+        # One picture by itself takes another way through the kernels.
+        torch.testing.assert_close(c, a[:1], rtol=0, atol=float(a.abs().max()) / 50)
+
+
+@needs_kernels
+def test_weights_have_seven_bits_and_the_engine_is_left_as_it_was():
+    before = torch.backends.quantized.engine
+    weight = torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(2))
+    quantised._packed(weight, torch.zeros(4), 1, (1, 1), 1)
+    assert torch.backends.quantized.engine == before
+    assert int((weight / quantised._scales(weight)[:, None, None, None]).round().abs().max()) == 63
+
+
+def test_without_ranges_or_kernels_networks_run_on_floats(copy, monkeypatch):
+    monkeypatch.setattr(weights, "available", lambda: False)
+    assert isinstance(weights.load(copy).refiner.backbone, EfficientNetLite0)
+    monkeypatch.setattr(weights, "available", lambda: True)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    before = weights.identity(copy)
+    del manifest["ranges"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert isinstance(weights.load(copy).refiner.backbone, EfficientNetLite0)
+    assert weights.identity(copy) != before
+
+
+@needs_kernels
+def test_ranges_that_lack_a_layer_or_were_changed_are_refused(copy):
+    path = copy / weights.RANGES
+    tensors = load_file(path)
+    del tensors["refine.stages.2.0.layers.1.range"]
+    save_file(tensors, path)
+    with pytest.raises(weights.WeightsError, match="SHA-256"):
+        weights.load(copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["ranges"]["sha256"] = weights.sha256(path)
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(weights.WeightsError, match="lacks"):
+        weights.load(copy)
+
+
+@needs_kernels
+def test_ranges_are_measured_on_films(copy, sample_film):
+    from training.labels import LabelledFilm, read
+    from training.quantise import quantise
+
+    (copy / weights.RANGES).unlink()
+    kept = load_file(weights.FOLDER / weights.RANGES)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest.pop("ranges")
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    blank = LabelledFilm("blank", sample_film, {}, {}, None, pixels=np.zeros((200, 100), np.float32))
+    with pytest.raises(ValueError, match="no vertebra"):
+        quantise(copy, [blank])
+    assert isinstance(weights.load(copy).refiner.backbone, EfficientNetLite0)
+    quantise(copy, read(sample_film.parent))
+    assert isinstance(weights.load(copy).refiner.backbone, QuantisedBackbone)
+    measured = load_file(copy / weights.RANGES)
+    assert measured.keys() == kept.keys()
+    assert all(float(seen[0]) <= 0 <= float(seen[1]) for name, seen in measured.items() if name.endswith(quantised.RANGE))
