@@ -1,4 +1,4 @@
-"""Backbones on integers: 8 bits for features, 7 for weights. On CPUs they take a half to a third of the time.
+"""Backbones on integers: 8 bits for features, 7 for weights. On CPUs they take a third to two thirds of the time.
 
 Scheme: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference"
 (CVPR 2018), after training; biases are corrected for what rounding the weights shifts (Nagel et al., "Data-Free
@@ -124,7 +124,7 @@ class QuantisedBackbone(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         count = len(x)
         if count == 1:
-            x = torch.cat([x, x])  # oneDNN sends a single picture through kernels ten times as slow
+            x = torch.cat([x, x])  # oneDNN sends a single picture through kernels that take seven times as long
         x = torch.quantize_per_tensor(self.stem(x), *self._first, torch.quint8)
         taps = []
         for i, stage in enumerate(self._stages):
