@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -28,6 +30,18 @@ def make_detection(corners, facing="left", status=CornerStatus.OK, **more) -> De
 @pytest.fixture
 def sample_film() -> Path:
     return SAMPLE_FILM
+
+
+@pytest.fixture
+def float_weights(tmp_path) -> Path:
+    """The shipped weights without their ranges: on floats, films that differ by a rounding give corners that do."""
+    from SpineLandmarksLib.model import weights
+
+    folder = shutil.copytree(weights.FOLDER, tmp_path / "float_weights")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["ranges"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
 
 
 @pytest.fixture(scope="session")

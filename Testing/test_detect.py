@@ -134,11 +134,11 @@ def test_a_film_on_its_head_or_side_is_turned_and_flagged(detector, sample_film,
         assert values["lying", name] == pytest.approx(values["simulated_lateral", name], abs=2)
 
 
-def test_a_negative_is_read_as_its_film_and_flagged(tmp_path, sample_film):
+def test_a_negative_is_read_as_its_film_and_flagged(tmp_path, sample_film, float_weights):
     pixels = films.read(sample_film).pixels
     negative = tmp_path / "negative.png"
     Image.fromarray((255 - pixels).astype(np.uint8)).save(negative)
-    assert main(["detect", str(negative), str(sample_film), "-o", str(tmp_path / "out")]) == 0
+    assert main(["detect", str(negative), str(sample_film), "-o", str(tmp_path / "out"), "--weights", str(float_weights)]) == 0
     row, bright = table(tmp_path / "out" / "films.csv")
     assert row["status"] == "ok" and "negative" in row["message"] and bright["message"] == ""
     points = landmarks(tmp_path / "out")

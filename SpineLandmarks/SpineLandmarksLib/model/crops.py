@@ -15,6 +15,10 @@ from . import dsnt
 from .networks import STRIDE, CornerNet
 from .sampling import Pyramid, network_input, sample
 
+#: Crops lie on a grid of so many steps a film pixel and a radian. Sums differ in their last digits with the number of threads and from
+#: processor to processor; without a grid every crop would differ, and networks on integers would round all of it anew.
+_STEPS = 4, 256
+
 
 @dataclass(frozen=True)
 class CropShape:
@@ -24,8 +28,11 @@ class CropShape:
     span: float
 
     def frame(self, pose: Pose, facing_right: bool) -> np.ndarray:
-        """Film -> crop map of the vertebra's standard frame."""
-        return frames.crop_frame(pose.centre, pose.posterior, self.span * pose.width, self.size, facing_right)
+        """Film -> crop map of the vertebra's standard frame, nearly: a grid's next one."""
+        pixel, radian = _STEPS
+        angle = np.round(np.arctan2(pose.posterior[1], pose.posterior[0]) * radian) / radian
+        width = max(np.round(pose.width * pixel), 1) / pixel
+        return frames.crop_frame(np.round(pose.centre * pixel) / pixel, np.array([np.cos(angle), np.sin(angle)]), self.span * width, self.size, facing_right)
 
 
 @dataclass(frozen=True)
