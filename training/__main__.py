@@ -65,7 +65,8 @@ def _export(arguments: argparse.Namespace) -> None:
 
 def _quantise(arguments: argparse.Namespace) -> None:
     films = labels.read(*arguments.films)
-    print("ranges", quantise(arguments.weights, films[:: max(1, len(films) // arguments.count)][: arguments.count]))
+    step = max(1, len(films) // max(1, arguments.count))
+    print("ranges", quantise(arguments.weights, films[::step][: arguments.count]))
 
 
 def _judge(
