@@ -33,15 +33,20 @@ def sample_film() -> Path:
 
 
 @pytest.fixture
-def float_weights(tmp_path) -> Path:
-    """The shipped weights without their ranges: on floats, films that differ by a rounding give corners that do."""
+def copy(tmp_path) -> Path:
+    """A copy of the shipped weights."""
     from SpineLandmarksLib.model import weights
 
-    folder = shutil.copytree(weights.FOLDER, tmp_path / "float_weights")
-    manifest = json.loads((folder / "manifest.json").read_text())
+    return shutil.copytree(weights.FOLDER, tmp_path / "weights")
+
+
+@pytest.fixture
+def float_weights(copy) -> Path:
+    """The shipped weights without their ranges: on floats, films that differ by a rounding give corners that do."""
+    manifest = json.loads((copy / "manifest.json").read_text())
     del manifest["ranges"]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,8 @@
 import json
-import shutil
 
 import pytest
 
 from SpineLandmarksLib.model import weights
-
-
-@pytest.fixture
-def copy(tmp_path):
-    return shutil.copytree(weights.FOLDER, tmp_path / "weights")
 
 
 def test_shipped_weights_are_small_and_described():

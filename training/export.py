@@ -31,6 +31,19 @@ def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack([tensor.double() for tensor in tensors]).mean(0).to(tensors[0].dtype)
 
 
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> dict:
+    """A file of a weights folder; returns its entry in the manifest. Raises ValueError for a file over 16 MiB."""
+    save_file(tensors, path)
+    path.chmod(0o644)  # safetensors writes files that only their owner can read
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}")
+    return {"file": path.name, "sha256": sha256(path)}
+
+
+def write_manifest(folder: Path, manifest: dict) -> None:
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
 def export(
     runs: dict[str, Sequence[Path]], crops: dict[str, dict], out: Path, version: str, training_data: str,
     sd_scale: tuple[float, float] = (1.0, 1.0), best: bool = False,
@@ -46,14 +59,10 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     networks = {}
     for name, some in runs.items():
-        path = out / f"{name}.safetensors"
         moments = [load_file(run / f"{'best' if best else 'weights'}.safetensors") for run in some]
-        save_file({key: _compact(_mean([moment[key] for moment in moments])).contiguous() for key in moments[0]}, path)
-        path.chmod(0o644)  # safetensors writes files that only their owner can read
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"{path} has {path.stat().st_size} bytes, more than {MAX_BYTES}")
-        networks[name] = {"file": path.name, "sha256": sha256(path), **crops.get(name, {})}
+        tensors = {key: _compact(_mean([moment[key] for moment in moments])).contiguous() for key in moments[0]}
+        networks[name] = write_tensors(out / f"{name}.safetensors", tensors) | crops.get(name, {})
     manifest = {"version": version, "licence": LICENCE, "training_data": training_data, "attribution": ATTRIBUTION, "networks": networks}
     manifest["sd_scale"] = {"body": round(sd_scale[0], 3), "S1": round(sd_scale[1], 3)}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    write_manifest(out, manifest)
     return manifest

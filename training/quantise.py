@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from SpineLandmarksLib.model import weights
@@ -16,6 +14,7 @@ from SpineLandmarksLib.model.detector import Detector
 from SpineLandmarksLib.model.quantised import INPUT, RANGE
 
 from .evaluation.compare import detect
+from .export import write_manifest, write_tensors
 from .labels import LabelledFilm
 
 #: Of each output about this many values are looked at: what is rarer than that may be cut, which leaves finer steps for the rest.
@@ -78,9 +77,6 @@ def quantise(folder: Path, films: Sequence[LabelledFilm]) -> str:
     if not any(name.startswith("refine.") for name in measured):
         raise ValueError("no vertebra was found on these films: name lateral ones, simulated ones are as good.")
     manifest = weights.read_manifest(folder)
-    path = folder / weights.RANGES
-    save_file(measured, path)
-    path.chmod(0o644)
-    manifest["ranges"] = {"file": path.name, "sha256": weights.sha256(path)}
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    manifest["ranges"] = write_tensors(folder / weights.RANGES, measured)
+    write_manifest(folder, manifest)
     return manifest["ranges"]["sha256"]

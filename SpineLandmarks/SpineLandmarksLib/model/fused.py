@@ -27,8 +27,12 @@ class FusedConv(nn.Module):
         self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
         self.stride, self.groups, self.padding = conv.stride, conv.groups, (kernel - 1) // 2
 
+    def padding_of(self, x: Tensor) -> tuple[int, int]:
+        """In y and x, for an input (B, C, H, W)."""
+        return tuple(self.padding + side % stride for side, stride in zip(x.shape[2:], self.stride))
+
     def forward(self, x: Tensor) -> Tensor:
-        padding = tuple(self.padding + side % stride for side, stride in zip(x.shape[2:], self.stride))
+        padding = self.padding_of(x)
         if x.device.type == "cpu" and torch.backends.mkldnn.is_available():
             # On one thread conv2d sends small batches through a kernel half as fast.
             return torch.mkldnn_convolution(x, self.weight, self.bias, padding, self.stride, (1, 1), self.groups)

@@ -38,19 +38,19 @@ def available() -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch says once a process that it may name all of this anew
             pixel = torch.quantize_per_tensor(torch.zeros(1, 1, 1, 1), 1.0, 0, torch.quint8)
-            layer = _packed(torch.ones(1, 1, 1, 1), torch.zeros(1), 1, (0, 0), 1)
+            layer = _packed(torch.ones(1, 1, 1, 1), torch.zeros(1), (1, 1), (0, 0), 1)
             torch.ops.quantized.conv2d(pixel, layer, 1.0, 0)
     except (AttributeError, RuntimeError):
         return False
     return True
 
 
-def _packed(weight: Tensor, bias: Tensor, stride: int, padding: tuple[int, int], groups: int):
+def _packed(weight: Tensor, bias: Tensor, stride: tuple[int, int], padding: tuple[int, int], groups: int):
     scales = _scales(weight)
     integers = torch.quantize_per_channel(weight.contiguous(), scales, torch.zeros(len(scales), dtype=torch.long), 0, torch.qint8)
     before, torch.backends.quantized.engine = torch.backends.quantized.engine, _ENGINE
     try:
-        return torch.ops.quantized.conv2d_prepack(integers, bias, [stride] * 2, list(padding), [1, 1], groups)
+        return torch.ops.quantized.conv2d_prepack(integers, bias, list(stride), list(padding), [1, 1], groups)
     finally:
         torch.backends.quantized.engine = before
 
@@ -72,21 +72,20 @@ class _Convolution:
     """A fused convolution on integers, with the ReLU after it, if there is one: what exceeds the range is cut anyhow."""
 
     def __init__(self, layer: nn.Sequential, name: str, measured: Mapping[str, Tensor]):
-        conv: FusedConv = layer[0]
-        self._stride, self._padding, self._groups = conv.stride[0], conv.padding, conv.groups
+        self._conv: FusedConv = layer[0]
         relu = any(isinstance(module, nn.ReLU6) for module in layer)
         self._scale, self._zero = _steps(measured[name + RANGE], _RELU6 if relu else None)
         self._run = torch.ops.quantized.conv2d_relu if relu else torch.ops.quantized.conv2d
-        weight, steps = conv.weight.detach(), _scales(conv.weight.detach())[:, None, None, None]
+        weight, mean = self._conv.weight.detach(), measured[name + INPUT]
+        steps = _scales(weight)[:, None, None, None]
         lost = (weight - ((weight / steps).round() * steps).float()).sum((2, 3))
-        mean = measured[name + INPUT]
-        self._weight, self._bias = weight, conv.bias.detach() + (lost[:, 0] * mean if conv.groups > 1 else lost @ mean)
+        self._bias = self._conv.bias.detach() + (lost[:, 0] * mean if self._conv.groups > 1 else lost @ mean)
         self._layers: dict[tuple[int, int], object] = {}  # by padding, which odd sides have more of
 
     def __call__(self, x: Tensor) -> Tensor:
-        padding = tuple(self._padding + side % self._stride for side in x.shape[2:])
+        padding = self._conv.padding_of(x)
         if padding not in self._layers:
-            self._layers[padding] = _packed(self._weight, self._bias, self._stride, padding, self._groups)
+            self._layers[padding] = _packed(self._conv.weight.detach(), self._bias, self._conv.stride, padding, self._conv.groups)
         return self._run(x, self._layers[padding], self._scale, self._zero)
 
 
