@@ -23,12 +23,10 @@ train() { python -m training train "$@"; }
 shown_as() { # LOOK: how films are shown ("worn" as the configurations have it), and the seed of that training
     if [ "$1" = clean ]; then shown=$clean seed=7; else shown= seed=8; fi
 }
-weights() { # FOLDER RUNS...: a folder of weights, in which step 1b is the average of these runs, and steps 1a and 2 each of their two
-    folder=$1
-    shift
-    python -m training export --locate "$out/locate_clean_$name" "$out/locate_worn_$name" --corners "$@" \
-        --refine "$out/refine_clean_$name" "$out/refine_worn_$name" \
-        -o "$folder" --version "0.0-$name" --data "$films, fold $fold"
+weights() { # FOLDER CORNERS REFINE: a folder of weights; these are runs of steps 1b and 2, averaged as those of step 1a are
+    # shellcheck disable=SC2086  # lists of folders
+    python -m training export --locate "$out/locate_clean_$name" "$out/locate_worn_$name" --corners $2 --refine $3 \
+        -o "$1" --version "0.0-$name" --data "$films, fold $fold"
 }
 
 simulate any --count 300 --seed 50000 --pixel 0.9
@@ -80,13 +78,16 @@ fi
                 --set fit.steps=800 $shown -o "$out/${net}_${look}_$name" "$@"
         done
     done
-    # Step 1b goes on from its average, with L5 and S1 alone of the simulated films, guessed as wrongly as where one has slipped far.
-    weights "$out/halfway_$name" "$out/corners_clean_$name" "$out/corners_worn_$name"
+    # Both go on from their averages: step 1b with L5 and S1 alone of the simulated films, guessed as wrongly as where one has slipped
+    # far; step 2 without the Jensen-Shannon term, which helps at first and then holds heat-maps wider than they need be.
+    weights "$out/halfway_$name" "$out/corners_clean_$name $out/corners_worn_$name" "$out/refine_clean_$name $out/refine_worn_$name"
     train corners -f $films --simulated $marked --initial "$out/halfway_$name/corners.safetensors" --seed 21 \
         --set fit.steps=300 fit.learning_rate=8e-4 network.other_detector=0.3 network.noise=0.1 network.lamps=0.1 network.aspect=0.08 \
         network.strayed_share=0.2 network.simulated_share=0.5 network.sacral_share=0.3 'network.simulated_levels=["L5", "S1"]' \
         -o "$out/corners_$name" "$@"
+    train refine -f $films --simulated $marked --initial "$out/halfway_$name/refine.safetensors" --seed 21 \
+        --set fit.steps=200 fit.learning_rate=5e-4 network.js_weight=0 -o "$out/refine_$name" "$@"
 }
-weights "$out/weights_$name" "$out/corners_$name"
+weights "$out/weights_$name" "$out/corners_$name" "$out/refine_$name"
 # CPUs run steps 1b and 2 on integers.
 python -m training quantise -w "$out/weights_$name" -f "$out/any" "$out/lumbar"

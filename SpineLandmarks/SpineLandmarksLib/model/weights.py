@@ -29,7 +29,7 @@ class Networks:
     """The three networks, ready for use, with the shapes of their crops and their version.
 
     ``sd_scale``: what heat-maps' standard deviations are multiplied by to be true ones, for bodies
-    and for S1 (see ``training/calibrate.py``).
+    and for S1 (see ``training/evaluation/calibrate.py``).
     """
 
     locator: LocatorNet
