@@ -85,9 +85,12 @@ fi
         --set fit.steps=300 fit.learning_rate=8e-4 network.other_detector=0.3 network.noise=0.1 network.lamps=0.1 network.aspect=0.08 \
         network.strayed_share=0.2 network.simulated_share=0.5 network.sacral_share=0.3 'network.simulated_levels=["L5", "S1"]' \
         -o "$out/corners_$name" "$@"
-    train refine -f $films --simulated $marked --initial "$out/halfway_$name/refine.safetensors" --seed 21 \
-        --set fit.steps=200 fit.learning_rate=5e-4 network.js_weight=0 -o "$out/refine_$name" "$@"
+    for look in clean worn; do
+        if [ "$look" = clean ]; then shown=$clean seed=22; else shown= seed=21; fi
+        train refine -f $films --simulated $marked --initial "$out/halfway_$name/refine.safetensors" --seed $seed \
+            --set fit.steps=200 fit.learning_rate=5e-4 network.js_weight=0 $shown -o "$out/refine_last_${look}_$name" "$@"
+    done
 }
-weights "$out/weights_$name" "$out/corners_$name" "$out/refine_$name"
+weights "$out/weights_$name" "$out/corners_$name" "$out/refine_last_clean_$name $out/refine_last_worn_$name"
 # CPUs run steps 1b and 2 on integers.
 python -m training quantise -w "$out/weights_$name" -f "$out/any" "$out/lumbar"
