@@ -20,8 +20,8 @@ simulate() { # NAME ARGS...: a folder of simulated films
     touch "$folder/done"
 }
 train() { python -m training train "$@"; }
-shown_as() { # LOOK: how films are shown ("worn" as the configurations have it), and the seed of that training
-    if [ "$1" = clean ]; then shown=$clean seed=7; else shown= seed=8; fi
+shown_as() { # LOOK CLEAN WORN: how films are shown ("worn" as the configurations have it), and which of two seeds that training has
+    if [ "$1" = clean ]; then shown=$clean seed=$2; else shown= seed=$3; fi
 }
 weights() { # FOLDER CORNERS REFINE: a folder of weights; these are runs of steps 1b and 2, averaged as those of step 1a are
     # shellcheck disable=SC2086  # lists of folders
@@ -58,7 +58,7 @@ fi
     train locate -f $all --initial "$out/locate_start/weights.safetensors" --seed 5 \
         --set fit.steps=400 fit.learning_rate=8e-4 network.whole_film=0.5 $clean $alone -o "$out/locate_simulated"
     for look in clean worn; do
-        shown_as "$look"
+        shown_as "$look" 7 8
         train locate -f $films --simulated $all --initial "$out/locate_simulated/weights.safetensors" --seed $seed \
             --set fit.steps=800 $shown -o "$out/locate_both_${look}_$name" "$@"
         train locate -f $films --simulated $all --initial "$out/locate_both_${look}_$name/weights.safetensors" --seed 61 \
@@ -73,7 +73,7 @@ fi
         train $net -f $marked --initial "$out/${net}_start/weights.safetensors" --seed 5 \
             --set fit.steps=400 fit.learning_rate=8e-4 $alone -o "$out/${net}_simulated"
         for look in clean worn; do
-            shown_as "$look"
+            shown_as "$look" 7 8
             train $net -f $films --simulated $marked --initial "$out/${net}_simulated/weights.safetensors" --seed $seed \
                 --set fit.steps=800 $shown -o "$out/${net}_${look}_$name" "$@"
         done
@@ -86,7 +86,7 @@ fi
         network.strayed_share=0.2 network.simulated_share=0.5 network.sacral_share=0.3 'network.simulated_levels=["L5", "S1"]' \
         -o "$out/corners_$name" "$@"
     for look in clean worn; do
-        if [ "$look" = clean ]; then shown=$clean seed=22; else shown= seed=21; fi
+        shown_as "$look" 22 21
         train refine -f $films --simulated $marked --initial "$out/halfway_$name/refine.safetensors" --seed $seed \
             --set fit.steps=200 fit.learning_rate=5e-4 network.js_weight=0 $shown -o "$out/refine_last_${look}_$name" "$@"
     done
