@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,19 @@ def test_resumed_run_is_the_uninterrupted_run(labelled, tmp_path):
     parts = fit(task, schedule, tmp_path / "parts")
     for (name, a), b in zip(whole.state_dict().items(), parts.state_dict().values()):
         torch.testing.assert_close(a, b, msg=name, rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_goes_on_only_as_it_was_started(labelled, tmp_path):
+    schedule = FitConfig(steps=1, warmup=1, validate_every=1)
+    task = CornerTask(CORNERS, labelled)
+    fit(task, schedule, tmp_path, settings={"kind": "refine", "fold": (0, 3), "crop_size": 64})
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")}
+    for seed, crop_size, told in ((1, 64, "seed 0 instead of 1"), (0, 96, "crop_size 64 instead of 96")):
+        with pytest.raises(ValueError, match=told):
+            fit(task, schedule, tmp_path, seed=seed, settings={"kind": "refine", "fold": (0, 3), "crop_size": crop_size})
+    assert before == {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")}
+    fit(task, replace(schedule, steps=2), tmp_path, settings={"kind": "refine", "fold": (0, 3), "crop_size": 64})
+    assert (tmp_path / "weights.safetensors").read_bytes() != before["weights.safetensors"]
 
 
 def test_a_run_starts_from_given_weights_and_refuses_those_of_another_network(labelled, tmp_path):

@@ -19,6 +19,7 @@ from training import labels  # noqa: E402
 from training.evaluation import table  # noqa: E402
 from training.evaluation.compare import compare  # noqa: E402
 from training.export import export  # noqa: E402
+from training.fitting.kept import keep  # noqa: E402
 from training.tasks import augment  # noqa: E402
 from training.tasks.corners import CornerConfig, CornerTask  # noqa: E402
 from training.tasks.locate import LocateConfig, LocateTask  # noqa: E402
@@ -300,8 +301,9 @@ def test_exported_weights_load_and_several_runs_are_averaged(tmp_path):
             run.mkdir()
             torch.manual_seed(i)
             save_file(network().state_dict(), run / "weights.safetensors")
-    shapes = {name: {"crop_size": 96, "crop_span": 2.0} for name in ("corners", "refine")}
-    manifest = export(runs, shapes, tmp_path / "out", "1.2.3", "nothing", (0.5, 2.0))
+            keep(run, {"kind": name} | ({} if name == "locate" else {"crop_size": 96, "crop_span": 2.0}), resumed=False)
+    manifest = export(runs, tmp_path / "out", "1.2.3", "nothing", (0.5, 2.0), attribution="nobody")
+    assert manifest["attribution"] == "nobody" and "ranges" not in manifest
     networks = weights.load(tmp_path / "out")
     assert networks.version == manifest["version"] == "1.2.3" and networks.sd_scale == (0.5, 2.0)
     assert networks.refiner_crop.size == 96
@@ -309,3 +311,39 @@ def test_exported_weights_load_and_several_runs_are_averaged(tmp_path):
     for key, value in mean.items():
         torch.testing.assert_close(value.double(), (one[key].double() + other[key].double()) / 2, rtol=1e-3, atol=1e-4)
     assert any(not torch.equal(one[key], other[key]) for key in one)
+
+
+def _run(folder, network, **settings):
+    folder.mkdir()
+    save_file(network.state_dict(), folder / "weights.safetensors")
+    keep(folder, settings, resumed=False)
+    return folder
+
+
+def test_a_network_without_runs_is_the_shipped_one_and_crops_are_those_of_the_run(tmp_path):
+    run = _run(tmp_path / "run", CornerNet(), kind="refine", crop_size=160, crop_span=2.2)
+    export({"refine": [run]}, tmp_path / "out", "2", "own films")
+    shipped, own = weights.read_manifest(), weights.read_manifest(tmp_path / "out")
+    for name in ("locate", "corners"):
+        assert own["networks"][name] == shipped["networks"][name]
+    assert own["sd_scale"] == shipped["sd_scale"] and own["attribution"] == shipped["attribution"]
+    networks = weights.load(tmp_path / "out")
+    assert (networks.refiner_crop.size, networks.refiner_crop.span) == (160, 2.2)
+    torch.testing.assert_close(networks.locator.head[-1].weight, weights.load().locator.head[-1].weight)
+
+
+def test_runs_that_do_not_fit_are_refused_and_the_shipped_weights_are_kept(tmp_path):
+    refine = _run(tmp_path / "refine", CornerNet(), kind="refine", crop_size=96, crop_span=2.0)
+    wider = _run(tmp_path / "wider", CornerNet(), kind="refine", crop_size=96, crop_span=2.4)
+    with pytest.raises(ValueError, match="give it as --refine"):
+        export({"corners": [refine]}, tmp_path / "out", "2", "nothing")
+    with pytest.raises(ValueError, match="different crops"):
+        export({"refine": [refine, wider]}, tmp_path / "out", "2", "nothing")
+    with pytest.raises(ValueError, match="settings.json"):
+        export({"refine": [tmp_path]}, tmp_path / "out", "2", "nothing")
+    with pytest.raises(ValueError, match="at least one run"):
+        export({}, tmp_path / "out", "2", "nothing")
+    with pytest.raises(ValueError, match="holds the shipped weights"):
+        export({"refine": [refine]}, weights.FOLDER, "2", "nothing")
+    assert not (tmp_path / "out").exists()
+    weights.load()

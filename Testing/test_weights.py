@@ -37,6 +37,24 @@ def test_broken_manifest_is_refused(copy):
         weights.load(copy)
 
 
+@pytest.mark.parametrize("lost", ["version", "sd_scale.S1", "networks.locate.sha256", "networks.refine.crop_span", "ranges.file"])
+def test_incomplete_manifest_is_refused(copy, lost):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    *path, last = lost.split(".")
+    place = manifest
+    for key in path:
+        place = place[key]
+    del place[last]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(weights.WeightsError, match=f"has no {lost}: name a whole folder"):
+        weights.load(copy)
+
+
+def test_a_folder_that_is_not_there_asks_for_another(tmp_path):
+    with pytest.raises(weights.WeightsError, match="name a whole folder"):
+        weights.load(tmp_path / "nowhere")
+
+
 def test_weights_of_another_network_are_refused(copy):
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["networks"]["locate"] |= {key: manifest["networks"]["refine"][key] for key in ("file", "sha256")}

@@ -6,7 +6,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -49,18 +49,17 @@ def _train(arguments: argparse.Namespace) -> None:
     # Only the first process validates.
     validation = settings.task(settings.network, held_out, device=rank.device) if held_out and rank.first else None
     task = settings.task(settings.network, films, simulated, rank.device)
-    fit(task, settings.schedule, arguments.output, validation, arguments.seed, arguments.minutes, arguments.initial, rank)
+    kept = {"kind": arguments.network, "fold": arguments.fold, **asdict(settings.network)}
+    fit(task, settings.schedule, arguments.output, validation, arguments.seed, arguments.minutes, arguments.initial, rank, kept)
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    crops = {}
-    for name in ("corners", "refine"):
-        network = config.load(name).network
-        crops[name] = {"crop_size": network.crop_size, "crop_span": network.crop_span}
-    runs = {name: getattr(arguments, name) for name in config.NETWORKS}
-    manifest = export(runs, crops, arguments.output, arguments.version, arguments.data, tuple(arguments.sd_scale), arguments.best)
+    runs = {name: some for name in config.NETWORKS if (some := getattr(arguments, name))}
+    manifest = export(
+        runs, arguments.output, arguments.version, arguments.data, arguments.sd_scale, arguments.best, arguments.attribution,
+    )
     for name, entry in manifest["networks"].items():
-        print(name, entry["sha256"])
+        print(name, entry["sha256"], "" if name in runs else "(as shipped)")
 
 
 def _quantise(arguments: argparse.Namespace) -> None:
@@ -175,15 +174,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--minutes", type=float, default=math.inf, help="stop after this time; run again to go on")
     command.set_defaults(run=_train)
 
-    command = commands.add_parser("export", help="pack three runs into a weights folder with its manifest")
+    command = commands.add_parser("export", help="pack runs into a weights folder with its manifest")
     for name in config.NETWORKS:
-        command.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="RUN", help="several: their weights' average")
+        command.add_argument(f"--{name}", type=Path, nargs="+", metavar="RUN", help="several: their weights' average; none: the shipped network")
     command.add_argument("-o", "--output", type=Path, required=True)
     command.add_argument("--version", required=True)
     command.add_argument("--data", required=True, help="one sentence: what it was trained on")
     command.add_argument("--best", action="store_true", help="the weights of the least validation error, not the last ones")
-    command.add_argument("--sd-scale", type=float, nargs=2, default=(1.0, 1.0), metavar=("BODY", "S1"),
-                         help="factors of the standard deviations, from evaluate --calibrate")
+    command.add_argument("--sd-scale", type=float, nargs=2, metavar=("BODY", "S1"),
+                         help="factors of the standard deviations, from evaluate --calibrate; else the shipped weights'")
+    command.add_argument("--attribution", help="whom the weights are owed to; else what the shipped weights say")
     command.set_defaults(run=_export)
 
     command = commands.add_parser("quantise", help="let CPUs run a weights folder on integers: measure its layers on films")

@@ -17,10 +17,13 @@ from SpineLandmarksLib.model.memory import keep_memory
 
 from .checkpoint import Checkpoint
 from .journal import Journal
+from .kept import keep
 from .lock import alone_in
 from .pretrained import load_pretrained
 from .ranks import Rank
 from .stop import Stop
+
+_CHECKPOINT = "checkpoint.safetensors"
 
 
 class Task(Protocol):
@@ -88,7 +91,7 @@ def _rate(step: int, config: FitConfig) -> float:
 
 def fit(
     task: Task, config: FitConfig, out: Path, validation: Task | None = None, seed: int = 0, minutes: float = math.inf,
-    initial: Path | None = None, rank: Rank = Rank(0, 1, "cpu"),
+    initial: Path | None = None, rank: Rank = Rank(0, 1, "cpu"), settings: dict | None = None,
 ) -> nn.Module:
     """Train, or go on from ``out/checkpoint.safetensors``; returns the averaged model.
 
@@ -98,10 +101,13 @@ def fit(
     At every validation it writes ``log.csv`` (step, seconds, loss, validation errors), the checkpoint,
     the averaged weights as ``weights.safetensors`` and, when no validation was better, as
     ``best.safetensors``. With several ranks each draws batches of its own, and the first one writes.
-    Raises ValueError where another process trains into ``out``.
+    ``settings`` are what else makes the run, kept as ``settings.json`` from its start on. Raises ValueError where another
+    process trains into ``out``, or a run with other settings or another seed began there.
     """
     out.mkdir(parents=True, exist_ok=True)
     with alone_in(out) if rank.first else nullcontext():
+        if rank.first:
+            keep(out, {"seed": seed, **(settings or {})}, resumed=(out / _CHECKPOINT).exists())
         return _fit(task, config, out, validation, seed, minutes, initial, rank)
 
 
@@ -118,7 +124,7 @@ def _fit(
         load_pretrained(model.backbone)
     optimizer = _optimizer(model, config)
     averaged = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    checkpoint = Checkpoint(out / "checkpoint.safetensors")
+    checkpoint = Checkpoint(out / _CHECKPOINT)
     step, best = checkpoint.load(model, averaged, optimizer) if checkpoint.exists() else (0, math.inf)
     shared = rank.shared(model)
     result = task.build().to(rank.device, memory_format=torch.channels_last)

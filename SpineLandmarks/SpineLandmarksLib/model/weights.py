@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -18,6 +20,13 @@ FOLDER = Path(__file__).resolve().parent.parent / "weights"
 
 #: The file of what a CPU must know to run a folder's networks on integers; without it they run on floats.
 RANGES = "ranges.safetensors"
+
+#: Where a manifest has what :func:`load` needs.
+_NEEDED = (
+    "version", "sd_scale.body", "sd_scale.S1",
+    *(f"networks.{name}.{key}" for name in ("locate", "corners", "refine") for key in ("file", "sha256")),
+    *(f"networks.{name}.{key}" for name in ("corners", "refine") for key in ("crop_size", "crop_span")),
+)
 
 
 class WeightsError(Exception):
@@ -46,12 +55,23 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _remedy(folder: Path) -> str:
+    """What to do where a folder's weights cannot be used."""
+    return "install the package again" if folder == FOLDER else "name a whole folder that `python -m training export` wrote"
+
+
 def read_manifest(folder: Path = FOLDER) -> dict:
-    """The manifest as a dictionary; raises WeightsError when it is missing or broken."""
+    """The manifest as a dictionary; raises WeightsError when it is missing, broken or lacks what :func:`load` needs."""
     try:
-        return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise WeightsError(f"the weights' manifest cannot be read in {folder}: install the package again.") from error
+        raise WeightsError(f"the weights' manifest cannot be read in {folder}: {_remedy(folder)}.") from error
+    for path in (*_NEEDED, *(("ranges.file", "ranges.sha256") if "ranges" in manifest else ())):
+        try:
+            reduce(getitem, path.split("."), manifest)
+        except (KeyError, TypeError) as error:
+            raise WeightsError(f"the weights' manifest in {folder} has no {path}: {_remedy(folder)}.") from error
+    return manifest
 
 
 def identity(folder: Path = FOLDER) -> str:
@@ -68,9 +88,9 @@ def _read(folder: Path, entry: dict) -> dict[str, Tensor]:
 
     path = folder / entry["file"]
     if not path.is_file():
-        raise WeightsError(f"the weights file {path} is missing: install the package again.")
+        raise WeightsError(f"the weights file {path} is missing: {_remedy(folder)}.")
     if sha256(path) != entry["sha256"]:
-        raise WeightsError(f"the weights file {path} was changed or cut short (SHA-256 differs from the manifest): install the package again.")
+        raise WeightsError(f"the weights file {path} was changed or cut short (SHA-256 differs from the manifest): {_remedy(folder)}.")
     return load_file(path)
 
 
@@ -105,7 +125,7 @@ def load(folder: Path = FOLDER, device: str = "cpu", quantised: bool = True) -> 
             try:
                 filled.backbone = QuantisedBackbone(filled.backbone, mine)
             except KeyError as error:
-                raise WeightsError(f"the weights file {folder / RANGES} lacks {error}: install the package again, or measure your own weights anew.") from error
+                raise WeightsError(f"the weights file {folder / RANGES} lacks {error}: {_remedy(folder)}.") from error
         return filled.to(device)
 
     return Networks(
