@@ -1,6 +1,7 @@
 """The training loop, on the bundled simulated film."""
 
 import csv
+import itertools
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from filelock import FileLock
 from PIL import Image
 from safetensors.torch import load_file
 
+from SpineLandmarksLib.core.radiograph import FilmError
 from training import config, labels
 from training.fitting import FitConfig, fit
 from training.fitting.stop import Stop
@@ -206,6 +208,63 @@ def test_a_configuration_says_what_it_does_not_know(tmp_path):
         config.load("corners", path)
 
 
+@pytest.mark.parametrize(("change", "told"), [
+    ("network.batch=0", "batch must be more than 0, not 0"),
+    ("network.batch=2.5", "batch must be a whole number, not 2.5"),
+    ('network.noise="much"', "noise must be a number, not 'much'"),
+    ("network.lamps=-0.1", "lamps must be no less than 0"),
+    ("fit.steps=true", "steps must be a whole number, not True"),
+    ("fit.validate_every=0", "validate_every must be more than 0"),
+    ('network.simulated_levels=["S2"]', "S2 is no level"),
+    ('network.poses_from="heads"', "poses_from must be"),
+])
+def test_a_configuration_refuses_values_that_cannot_be(change, told):
+    with pytest.raises(ValueError, match=f"refine.toml: .*{told}"):
+        config.load("refine", changes=[change])
+
+
+def test_nothing_can_be_learnt_from_films_without_vertebrae():
+    frontal = [labels.LabelledFilm("ap", SAMPLE_FILM, None, {}, {})]
+    for task, settings in ((CornerTask, CORNERS), (LocateTask, LocateConfig())):
+        with pytest.raises(ValueError, match="name lateral films with corners"):
+            task(settings, frontal)
+
+
+def test_a_film_that_cannot_be_read_is_named_and_costs_no_step(labelled, tmp_path):
+    schedule, task = FitConfig(steps=3, warmup=1, validate_every=3), CornerTask(CORNERS, labelled)
+    gone, loss, steps = replace(labelled[0], path=tmp_path / "gone.png"), task.loss, itertools.count()
+
+    def breaking(model, rng):
+        if next(steps) == 2:
+            gone.load()
+        return loss(model, rng)
+
+    task.loss = breaking
+    with pytest.raises(FilmError, match="gone.png"):
+        fit(task, schedule, tmp_path / "run")
+    task.loss = loss
+    fit(task, schedule, tmp_path / "run")
+    with (tmp_path / "run" / "log.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    whole = fit(CornerTask(CORNERS, labelled), schedule, tmp_path / "whole").state_dict()
+    again = load_file(tmp_path / "run" / "weights.safetensors")
+    assert row["step"] == "3"
+    for name, value in whole.items():
+        torch.testing.assert_close(again[name], value, msg=name, rtol=1e-4, atol=1e-5)
+
+
+def test_broken_weights_and_checkpoints_say_what_to_do(labelled, tmp_path):
+    broken = tmp_path / "weights.safetensors"
+    broken.write_bytes(b"no weights at all")
+    schedule, task = FitConfig(steps=1, warmup=1, validate_every=1), CornerTask(CORNERS, labelled)
+    with pytest.raises(ValueError, match="no whole safetensors file"):
+        fit(task, schedule, tmp_path / "run", initial=broken)
+    fit(task, schedule, tmp_path / "run")
+    (tmp_path / "run" / "checkpoint.safetensors").write_bytes(broken.read_bytes())
+    with pytest.raises(ValueError, match="delete it to start the run anew"):
+        fit(task, schedule, tmp_path / "run")
+
+
 @pytest.mark.parametrize("network", config.NETWORKS)
 def test_the_shipped_configurations_are_whole(network):
     assert config.load(network).schedule.steps > 0
@@ -221,3 +280,6 @@ def test_evaluation_from_the_shell(tmp_path):
     command[command.index("-f") + 1] = str(tmp_path)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 2 and "holds no labelled films" in done.stderr and "Traceback" not in done.stderr
+    command = [sys.executable, "-m", "training", "evaluate", "--device", "cpu", "-f", str(SAMPLE_FILM.parent), "--by", "ward"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and "--by: no film has a column ward; there are" in done.stderr and "Traceback" not in done.stderr

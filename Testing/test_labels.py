@@ -161,12 +161,14 @@ def test_markups_without_their_film_and_off_it(tmp_path, truth):
 def test_dicom_films_are_grouped_by_patient(tmp_path, truth):
     from .films import write_dicom
 
-    for name in ("before", "after"):
-        write_dicom(tmp_path / f"{name}.dcm", (truth.load() * 4000).astype(np.uint16), PatientID="P7")
+    for name, patient in (("after", "P7"), ("before", "P7"), ("other", "P8")):
+        write_dicom(tmp_path / f"{name}.dcm", (truth.load() * 4000).astype(np.uint16), PatientID=patient)
         markups.write(tmp_path / f"{name}.mrk.json", make_detection(truth.corners), films.read(tmp_path / f"{name}.dcm"))
     found = labels.read(tmp_path)
-    assert [film.patient for film in found] == ["P7", "P7"]
-    assert sorted(len(part) for part in labels.folds(found, 2)) == [0, 2]
+    assert [film.patient for film in found] == ["P7", "P7", "P8"]
+    assert sorted(map(sorted, labels.folds(found, 2))) == [["after", "before"], ["other"]]
+    with pytest.raises(ValueError, match="2 patients with lateral films make no 3 folds"):
+        labels.folds(found, 3)
 
 
 def test_two_folders_keep_films_of_the_same_name_apart(tmp_path, truth):

@@ -20,7 +20,7 @@ from training.evaluation import table  # noqa: E402
 from training.evaluation.compare import compare  # noqa: E402
 from training.export import export  # noqa: E402
 from training.fitting.kept import keep  # noqa: E402
-from training.tasks import augment  # noqa: E402
+from training.tasks import augment, corners  # noqa: E402
 from training.tasks.corners import CornerConfig, CornerTask  # noqa: E402
 from training.tasks.locate import LocateConfig, LocateTask  # noqa: E402
 
@@ -162,6 +162,18 @@ def test_some_poses_stray_as_far_as_slipped_vertebrae_stand(labelled):
 
     assert turns(0.0).max() < 10 and turns(1.0).mean() == pytest.approx(22.5, abs=1.5) and 40 < turns(1.0).max() <= 45.001
     assert (turns(0.3) > 10).mean() == pytest.approx(0.3 * 35 / 45, abs=0.03)
+
+
+def test_validation_in_portions_says_the_same_and_many_vertebrae_are_drawn_once(labelled, monkeypatch):
+    task = CornerTask(replace(CORNERS, validation_draws=2), labelled)
+    torch.manual_seed(0)
+    network = task.build().eval()
+    whole = task.validate(network)
+    monkeypatch.setattr(corners, "_PORTION", 3)
+    assert [len(some) for some in task._portions()] == 2 * ([3] * (len(task.items) // 3) + [len(task.items) % 3] * (len(task.items) % 3 > 0))
+    assert task.validate(network) == pytest.approx(whole, rel=1e-3)
+    monkeypatch.setattr(corners, "_ENOUGH", len(task.items))
+    assert sum(map(len, task._portions())) == len(task.items)
 
 
 def test_locator_learns_from_real_and_simulated_films_alike(labelled):

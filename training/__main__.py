@@ -12,13 +12,14 @@ from pathlib import Path
 import torch
 
 from SpineLandmarksLib.core.detection import Detection
+from SpineLandmarksLib.core.radiograph import FilmError
 from SpineLandmarksLib.model import weights
 from SpineLandmarksLib.model.detector import Detector
 from SpineLandmarksLib.model.device import DeviceError, choose_device
 
 from . import config, labels
 from .evaluation import calibrate, changes, table
-from .evaluation.compare import FilmErrors, compare, detect, truth_of
+from .evaluation.compare import GROUPS, FilmErrors, compare, detect, truth_of
 from .export import export
 from .fitting import fit
 from .fitting.ranks import this_rank
@@ -69,11 +70,11 @@ def _quantise(arguments: argparse.Namespace) -> None:
 
 
 def _judge(
-    arguments: argparse.Namespace, versions: Callable[[LabelledFilm], Iterable[LabelledFilm]] = lambda film: [film], raw: bool = False,
+    arguments: argparse.Namespace, films: list[LabelledFilm],
+    versions: Callable[[LabelledFilm], Iterable[LabelledFilm]] = lambda film: [film], raw: bool = False,
 ) -> Iterator[tuple[LabelledFilm, Detection | None]]:
     """Every film, or some versions of it, with what the weights of its fold find there; ``raw``: with standard deviations as
     the heat-maps have them."""
-    films = labels.read(*arguments.films)
     parts = labels.folds(films, len(arguments.weights)) if len(arguments.weights) > 1 else [[film.name for film in films]]
     device = choose_device(arguments.device)
     done = 0
@@ -91,7 +92,7 @@ def _judge(
 
 
 def _stress(arguments: argparse.Namespace) -> None:
-    errors = [compare(film, found) for film, found in _judge(arguments, changes.versions)]
+    errors = [compare(film, found) for film, found in _judge(arguments, labels.read(*arguments.films), changes.versions)]
     if not errors:
         raise ValueError("none of these films is lateral: name folders with labelled lateral films")
     for kind, some in _by_kind(errors):
@@ -108,8 +109,15 @@ def _by_kind(errors: list[FilmErrors]) -> Iterator[tuple[str, list[FilmErrors]]]
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    films = labels.read(*arguments.films)
+    # What cannot be written or told apart is known before the long part.
+    if arguments.output:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+    known = set(GROUPS).union(*(film.groups for film in films))
+    if unknown := sorted(set(arguments.by) - known):
+        raise ValueError(f"--by: no film has a column {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     errors, pairs, frontal = [], [], []
-    for film, found in _judge(arguments, raw=arguments.calibrate):
+    for film, found in _judge(arguments, films, raw=arguments.calibrate):
         if film.facing_right is None:
             frontal.append(found is None)
             continue
@@ -148,10 +156,16 @@ def _calibrate(pairs: list[calibrate.Pair]) -> None:
           + ", ".join(f"{100 * share:.0f} % -> {error:.2f} %" for share, error in curve))
 
 
+def _add_machine(parser: argparse.ArgumentParser, **defaults) -> None:
+    """The options that every command takes, before its name or after it."""
+    parser.set_defaults(**defaults)
+    parser.add_argument("--threads", type=int, default=argparse.SUPPRESS, help="CPU threads")
+    parser.add_argument("--device", default=argparse.SUPPRESS, help="auto, cpu, cuda (default: a GPU where there is one)")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("--threads", type=int, help="CPU threads")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: a GPU where there is one)")
+    _add_machine(parser, threads=None, device="auto")
     commands = parser.add_subparsers(required=True)
     labelled = dict(type=Path, nargs="+", metavar="FOLDER")
 
@@ -202,6 +216,8 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("stress", help="the same films turned, cut off, worn and photographed badly: what is still found")
     judged_on(command)
     command.set_defaults(run=_stress)
+    for command in commands.choices.values():
+        _add_machine(command)
     return parser
 
 
@@ -212,7 +228,7 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     try:
         arguments.run(arguments)
-    except (ValueError, FileNotFoundError, DeviceError, weights.WeightsError) as error:
+    except (ValueError, OSError, DeviceError, FilmError, weights.WeightsError) as error:
         parser.exit(2, f"python -m training: {error}\n")
     except KeyboardInterrupt:
         parser.exit(130, "python -m training: stopped\n")

@@ -16,6 +16,13 @@ FOLDER = Path(__file__).parent / "configs"
 NETWORKS = ("locate", "corners", "refine")
 
 _SECTIONS = ("network", "fit")
+
+#: What TOML gives for a setting of each type, and what to call it.
+_TYPES = {"int": (int, "a whole number"), "float": ((int, float), "a number"), "str": (str, "a text"), "tuple[str, ...]": (list, "a list of texts")}
+
+#: Settings that must be greater than nothing, and the one that may be less; all other numbers may be nothing, not less.
+_POSITIVE = ("batch", "crop_size", "crop_span", "sigma", "learning_rate", "steps", "validate_every", "validation_draws")
+_SIGNED = ("frozen_stages",)
 _KINDS = {"locate": (LocateTask, LocateConfig), "corners": (CornerTask, CornerConfig)}
 
 
@@ -50,10 +57,16 @@ def load(network: str, path: Path | None = None, changes: Sequence[str] = ()) ->
 
 
 def _filled(kind: type, told: dict, path: Path):
-    known = {field.name for field in fields(kind)}
-    if unknown := sorted(set(told) - known):
+    known = {field.name: field.type for field in fields(kind)}
+    if unknown := sorted(set(told) - known.keys()):
         raise ValueError(f"{path}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    for key, value in told.items():
+        accepted, wanted = _TYPES[known[key]]
+        if not isinstance(value, accepted) or isinstance(value, bool):
+            raise ValueError(f"{path}: {key} must be {wanted}, not {value!r}")
+        if isinstance(value, (int, float)) and not (value > 0 or value == 0 and key not in _POSITIVE or key in _SIGNED):
+            raise ValueError(f"{path}: {key} must be {'more' if key in _POSITIVE else 'no less'} than 0, not {value!r}")
     try:
         return kind(**told)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from SpineLandmarksLib.model import weights
 
 from .fitting import kept
+from .fitting.tensors import read_tensors
 
 #: The largest file that may ship.
 MAX_BYTES = 16 * 2**20
@@ -44,7 +45,7 @@ def _averaged(name: str, runs: Sequence[Path], best: bool) -> dict[str, torch.Te
     for run in runs:
         if (kind := kept.read(run).get("kind")) != name:
             raise ValueError(f"{run} is a run of {kind}, not of {name}: give it as --{kind}")
-    moments = [load_file(run / f"{'best' if best else 'weights'}.safetensors") for run in runs]
+    moments = [read_tensors(run / f"{'best' if best else 'weights'}.safetensors") for run in runs]
     return {key: _compact(_mean([moment[key] for moment in moments])).contiguous() for key in moments[0]}
 
 

@@ -28,6 +28,9 @@ SURE = CONFIDENCE["medium"]
 JUDGED = LEVELS[LEVELS.index("L1"):]
 ANGLES = ("LL_L1_L5", "LL_L1_S1", "SS")
 
+#: What every film is told apart by, besides the columns of its table.
+GROUPS = ("faces", "slip")
+
 #: Per cent of the plate below from which a vertebra has slipped (Meyerding's grade I begins above 0; less
 #: than this is within what two readers differ by).
 _SLIPPED = 8.0
@@ -79,7 +82,8 @@ def compare(film: LabelledFilm, found: Detection | None) -> FilmErrors:
     """Judge what was found on a film, None for a refusal."""
     true = {m.definition.id: m.value for m in measure(truth_of(film))}
     slips = [abs(value) for id, value in true.items() if id.startswith("SLIP_") and value is not None]
-    groups = {"faces": _side(film), "slip": "unknown" if not slips else "yes" if max(slips) > _SLIPPED else "no", **film.groups}
+    slipped = "unknown" if not slips else "yes" if max(slips) > _SLIPPED else "no"
+    groups = dict(zip(GROUPS, (_side(film), slipped))) | film.groups
     errors = FilmErrors(film.name, film.kind, groups, vertebrae=sum(level in JUDGED for level in film.levels))
     wanted = [name for name in ANGLES if true[name] is not None]
     if found is None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -30,13 +30,17 @@ class Checkpoint:
         part.replace(self.path)
 
     def load(self, model: nn.Module, averaged: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, float]:
-        """Restore everything in place; returns the number of steps done and the least validation error."""
+        """Restore everything in place; returns the number of steps done and the least validation error. Raises
+        ValueError for a broken file."""
         groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
-        with safe_open(self.path, "pt") as stream:
-            told = stream.metadata()
-            for key in stream.keys():  # noqa: SIM118 (no dictionary)
-                group, name = key.split(".", 1)
-                groups[group][name] = stream.get_tensor(key)
+        try:
+            with safe_open(self.path, "pt") as stream:
+                told = stream.metadata()
+                for key in stream.keys():  # noqa: SIM118 (no dictionary)
+                    group, name = key.split(".", 1)
+                    groups[group][name] = stream.get_tensor(key)
+        except SafetensorError as error:
+            raise ValueError(f"{self.path} is broken: delete it to start the run anew") from error
         model.load_state_dict(groups["model"])
         for name, tensor in groups["average"].items():
             averaged[name].copy_(tensor)

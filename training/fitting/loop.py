@@ -10,9 +10,10 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from SpineLandmarksLib.core.radiograph import FilmError
 from SpineLandmarksLib.model.memory import keep_memory
 
 from .checkpoint import Checkpoint
@@ -22,6 +23,7 @@ from .lock import alone_in
 from .pretrained import load_pretrained
 from .ranks import Rank
 from .stop import Stop
+from .tensors import read_tensors
 
 _CHECKPOINT = "checkpoint.safetensors"
 
@@ -69,8 +71,9 @@ def _optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
 
 
 def _start_from(model: nn.Module, path: Path) -> None:
+    tensors = read_tensors(path)
     try:
-        model.load_state_dict(load_file(path))
+        model.load_state_dict(tensors)
     except RuntimeError as error:
         raise ValueError(f"{path} holds the weights of another network: start from a file that this network was saved to, or without one") from error
 
@@ -146,7 +149,13 @@ def _fit(
 
     with Stop(minutes) as stop:
         while step < config.steps and not rank.agreed(stop.wanted()):
-            losses.append(_step(task, shared, optimizer, config, step, seed, rank))
+            try:
+                losses.append(_step(task, shared, optimizer, config, step, seed, rank))
+            except FilmError:
+                # A film that cannot be read costs none of the steps before.
+                if rank.first:
+                    checkpoint.save(step, best, model, averaged, optimizer)
+                raise
             step += 1
             _average(averaged, model, min(config.average, step / (step + 10)))
             if rank.first:

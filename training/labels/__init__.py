@@ -50,8 +50,11 @@ def folds(films: Sequence[LabelledFilm], count: int, seed: int = 0) -> list[list
     """Film names in ``count`` groups at random; all films of one patient are in one group.
 
     Patients of whom there is no lateral film are dealt out apart, so that they change nobody's group.
+    Raises ValueError where there are more groups than patients with lateral films.
     """
     lateral = dict.fromkeys(film.patient for film in films if film.facing_right is not None)
+    if count > len(lateral):
+        raise ValueError(f"{len(lateral)} patients with lateral films make no {count} folds: ask for fewer, or name more films")
     groups = [set() for _ in range(count)]
     for patients in (list(lateral), [p for p in dict.fromkeys(film.patient for film in films) if p not in lateral]):
         order = np.random.default_rng(seed).permutation(len(patients))

@@ -9,9 +9,18 @@ import numpy as np
 
 from SpineLandmarksLib import films
 from SpineLandmarksLib.core.anatomy import LEVELS, corners_of
+from SpineLandmarksLib.core.radiograph import FilmError, Radiograph
 
 #: How much a corner counts in a loss, by how sure its reader was.
 CONFIDENCE = {"high": 1.0, "medium": 0.6, "low": 0.15}
+
+
+def read_film(path: Path) -> Radiograph:
+    """A film from its file; raises ``FilmError`` that names the file, one of many."""
+    try:
+        return films.read(path)
+    except FilmError as error:
+        raise FilmError(f"{path}: {error}") from error
 
 
 @dataclass
@@ -44,8 +53,8 @@ class LabelledFilm:
         return [level for level in LEVELS if level in self.corners and set(corners_of(level)) <= set(self.corners[level])]
 
     def load(self) -> np.ndarray:
-        """(height, width) grey pixels, bone bright; raises ``films.FilmError``."""
-        return films.read(self.path).pixels if self.pixels is None else self.pixels
+        """(height, width) grey pixels, bone bright; raises ``FilmError``."""
+        return read_film(self.path).pixels if self.pixels is None else self.pixels
 
 
 def all_sure(corners: dict[str, dict[str, np.ndarray]]) -> dict[str, dict[str, float]]:

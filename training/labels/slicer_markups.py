@@ -16,7 +16,7 @@ from SpineLandmarksLib.core.anatomy import CORNERS, LEVELS
 from SpineLandmarksLib.films.read import is_film_name, stem
 
 from .facing import told_by_corners
-from .film import CONFIDENCE, LabelledFilm
+from .film import CONFIDENCE, LabelledFilm, read_film
 
 _SUFFIX = ".mrk.json"
 
@@ -37,7 +37,7 @@ def read_slicer_markups(folder: Path) -> list[LabelledFilm]:
         picture = next((p for p in sorted(folder.iterdir()) if _is_film(p, name)), None)
         if picture is None:
             raise FileNotFoundError(f"{path}: put its film beside it, under the name {name} (annotated pictures are no films)")
-        film = films.read(picture)
+        film = read_film(picture)
         corners, weights = _corners(path, np.linalg.inv(film.index_to_lps), film.size)
         patient = films.read_tags(picture, ("PatientID",))["PatientID"]
         labelled.append(LabelledFilm(name, picture, told_by_corners(corners), corners, weights, patient=patient))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,9 @@ from .shelf import Shelf
 
 #: How far strayed poses are turned at most, degrees: L5 of a real film stands 30 from where it is sought.
 _STRAYED = 45.0
+
+#: Crops that are validated at once, and how many say enough.
+_PORTION, _ENOUGH = 64, 2000
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,12 @@ class CornerConfig(augment.Exposure):
     sacral_share: float = 0.0  # of the crops, that are drawn from S1 alone
     validation_draws: int = 4
 
+    def __post_init__(self):
+        if self.poses_from not in ("centres", "corners"):
+            raise ValueError(f'poses_from must be "centres" (step 1b) or "corners" (step 2), not {self.poses_from!r}')
+        if unknown := set(self.simulated_levels) - set(LEVELS):
+            raise ValueError(f"simulated_levels: {', '.join(sorted(unknown))} is no level; levels are {', '.join(LEVELS)}")
+
 
 class CornerTask:
     """Batches, loss and validation of a corner network."""
@@ -59,6 +69,8 @@ class CornerTask:
         self.shelf = Shelf(self.films, device)
         items = [(i, level) for i, film in enumerate(self.films) for level in film.levels]
         self.items = [item for item in items if item[0] < len(films)]
+        if not self.items:
+            raise ValueError("there is no labelled vertebra to learn from or to validate on: name lateral films with corners")
         self.simulated = [(i, level) for i, level in items if i >= len(films) and level in config.simulated_levels]
         self.sacra = [[item for item in some if item[1] == "S1"] for some in (self.items, self.simulated)]
 
@@ -143,15 +155,22 @@ class CornerTask:
         both = weights.unflatten(1, (2, 2)).amin(-1)
         return loss + self.config.slope_weight * (both * tilt).sum() / both.sum().clamp_min(1e-6)
 
+    def _portions(self) -> Iterator[list[tuple[int, str]]]:
+        """What to validate, as often as there are draws, in portions that fit into memory however many films there are.
+        Of many vertebrae one draw says as much as several of few."""
+        for _ in range(max(1, min(self.config.validation_draws, _ENOUGH // len(self.items)))):
+            for start in range(0, len(self.items), _PORTION):
+                yield self.items[start : start + _PORTION]
+
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Median corner error in per cent of body width, from the jittered poses of training."""
         rng = np.random.default_rng(0)
         errors, slopes = [], []
-        for _ in range(self.config.validation_draws):
-            inputs, _, _, matrices = self._crops(self.items, rng, augmented=False)
+        for some in self._portions():
+            inputs, _, _, matrices = self._crops(some, rng, augmented=False)
             found = CornerNet.coordinates(model(inputs)).double().cpu().numpy()
-            for (index, level), matrix, points in zip(self.items, matrices, found):
+            for (index, level), matrix, points in zip(some, matrices, found):
                 film = self.films[index]
                 true = film.corners[level]
                 width = column.pose_from_corners(true, level).width

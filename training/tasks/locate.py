@@ -68,6 +68,8 @@ class LocateTask:
         self.config, self.device = config, device
         # Fewer labelled vertebrae are no column.
         real, made = ([film for film in some if len(film.levels) > 2] for some in (films, simulated))
+        if not real:
+            raise ValueError("there is no film with three labelled vertebrae or more to learn from or to validate on: name lateral films with corners")
         frontal = [film for film in (*films, *simulated) if film.facing_right is None]
         self.columns = [_column_of(film) for film in (*real, *made)]
         self.films = [*real, *made, *frontal]
