@@ -12,7 +12,8 @@ trimesh = pytest.importorskip("trimesh", reason="training extras are not install
 from SpineLandmarksLib.core.anatomy import LEVELS  # noqa: E402
 from training import labels  # noqa: E402
 from training.perspective import through  # noqa: E402
-from training.simulate import finish, hardware, meshes, patient  # noqa: E402
+from training.simulate import __main__ as shell  # noqa: E402
+from training.simulate import finish, hardware, marks, meshes, patient  # noqa: E402
 from training.simulate.bodies import Frame, Shape  # noqa: E402
 from training.simulate.exposure import METAL  # noqa: E402
 from training.simulate.film import largest_slip, simulate, simulate_many  # noqa: E402
@@ -20,7 +21,7 @@ from training.simulate.meshes import load  # noqa: E402
 from training.simulate.pathology import Pathology  # noqa: E402
 from training.simulate.projection import Beam, Surface, path_lengths  # noqa: E402
 
-from .conftest import ROOT  # noqa: E402
+from .conftest import ROOT, SAMPLE_FILM  # noqa: E402
 
 
 def box(size, centre):
@@ -299,3 +300,45 @@ def test_a_folder_of_films_from_the_shell(folder, tmp_path):
     assert done.returncode == 2 and "--least-slip" in done.stderr
     done = subprocess.run([*command, "--meshes", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 2 and "T1.stl" in done.stderr and "Traceback" not in done.stderr
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    done = subprocess.run([*command, "--meshes", str(folder)], cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and "has films already" in done.stderr
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+
+@pytest.mark.parametrize("nonsense", [
+    ["--count", "0"], ["--seed", "-1"], ["--pixel", "0"], ["--pixel", "nan"], ["--least-slip", "3"], ["--batch", "0"], ["--pixel", "wide"],
+])
+def test_numbers_that_cannot_be_are_refused_at_once(nonsense, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["simulate", "--count", "2", "--meshes", "nowhere", "-o", "nowhere", *nonsense])
+    with pytest.raises(SystemExit) as stopped:
+        shell.main()
+    assert stopped.value.code == 2 and f"argument {nonsense[0]}" in capsys.readouterr().err
+
+
+def test_a_stopped_simulation_leaves_whole_films(anatomy, folder, tmp_path, monkeypatch, capsys):
+    made = []
+
+    def stopping(*arguments):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(arguments)
+        return simulate_many(*arguments)
+
+    monkeypatch.setattr(shell, "simulate_many", stopping)
+    monkeypatch.setattr(sys, "argv", ["simulate", "--count", "5", "--pixel", "3", "--device", "cpu", "--meshes", str(folder), "-o", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as stopped:
+        shell.main()
+    assert stopped.value.code == 130 and "stopped" in capsys.readouterr().err
+    assert [film.load().ndim for film in labels.read(tmp_path / "out")] == [2, 2]
+
+
+def test_only_simulated_lateral_films_are_marked_anew(folder, tmp_path, monkeypatch, capsys):
+    command = ["simulate", "--count", "1", "--pixel", "3", "--frontal", "--device", "cpu", "--meshes", str(folder), "-o", str(tmp_path / "ap")]
+    monkeypatch.setattr(sys, "argv", command)
+    shell.main()
+    monkeypatch.setattr(sys, "argv", ["marks", "-f", str(SAMPLE_FILM.parent), str(tmp_path / "ap"), "-o", str(tmp_path / "marked")])
+    with pytest.raises(SystemExit) as stopped:
+        marks.main()
+    assert stopped.value.code == 2 and "ap holds other films than simulated lateral ones" in capsys.readouterr().err
+    assert not (tmp_path / "marked").exists()

@@ -16,7 +16,9 @@ if [ "$fold" = all ]; then set --; else set -- --fold "$fold"; fi
 simulate() { # NAME ARGS...: a folder of simulated films
     folder=$out/$1
     shift
-    [ -e "$folder/done" ] || python -m training.simulate "$@" --meshes "$meshes" -o "$folder"
+    [ ! -e "$folder/done" ] || return 0
+    rm -rf "$folder" # half a folder, of a run that was stopped
+    python -m training.simulate "$@" --meshes "$meshes" -o "$folder"
     touch "$folder/done"
 }
 train() { python -m training train "$@"; }

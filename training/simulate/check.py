@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from SpineLandmarksLib.core.radiograph import FilmError
+
 from .. import labels
 from .meshes import load
 from .patient import Patient, build, incidence, segments_of, tilt, wedging
@@ -118,12 +120,15 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="folder of real films for the sheet")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    found = distributions(arguments.meshes, arguments.count, arguments.sick)
-    print(table(found))
-    plot(found, arguments.output / "distributions.png")
-    if arguments.simulated and arguments.real:
-        sheet(arguments.simulated, arguments.real, arguments.output / "sheet.png")
+    try:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        found = distributions(arguments.meshes, arguments.count, arguments.sick)
+        print(table(found))
+        plot(found, arguments.output / "distributions.png")
+        if arguments.simulated and arguments.real:
+            sheet(arguments.simulated, arguments.real, arguments.output / "sheet.png")
+    except (ValueError, OSError, FilmError) as error:
+        parser.exit(2, f"python -m training.simulate.check: {error}\n")
 
 
 if __name__ == "__main__":

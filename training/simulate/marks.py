@@ -20,6 +20,7 @@ import numpy as np
 
 from SpineLandmarksLib.core import column
 from SpineLandmarksLib.core.anatomy import LEVELS, corners_of
+from SpineLandmarksLib.core.radiograph import FilmError
 from SpineLandmarksLib.model import weights
 from SpineLandmarksLib.model.crops import Site
 from SpineLandmarksLib.model.detector import Detector
@@ -99,11 +100,15 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         device = choose_device("auto")
-        shifts = measure(Detector(weights.load(arguments.weights, device), device), labels.read(arguments.films[0])[: arguments.count])
+        films = {folder: labels.read(folder) for folder in arguments.films}
+        for folder, some in films.items():
+            if not all(film.kind == "simulated" and film.facing_right is not None for film in some):
+                raise ValueError(f"{folder} holds other films than simulated lateral ones, whose corners need no moving: leave it out")
+        shifts = measure(Detector(weights.load(arguments.weights, device), device), films[arguments.films[0]][: arguments.count])
         arguments.output.mkdir(parents=True, exist_ok=True)
         for folder in arguments.films:
             write(folder, shifts, arguments.output / folder.name)
-    except (ValueError, FileNotFoundError, FileExistsError, weights.WeightsError) as error:
+    except (ValueError, OSError, FilmError, weights.WeightsError) as error:
         parser.exit(2, f"python -m training.simulate.marks: {error}\n")
     for (level, corner), (forwards, upwards) in shifts.items():
         print(f"{level} {corner}: {100 * forwards:+.1f} % forwards, {100 * upwards:+.1f} % upwards", file=sys.stderr)

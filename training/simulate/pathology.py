@@ -11,6 +11,9 @@ import numpy as np
 
 from SpineLandmarksLib.core.anatomy import LEVELS
 
+#: The largest slip, as a share of the plate below (Meyerding's grade IV).
+LARGEST_SLIP = 0.95
+
 #: Which level slips, where one does: mostly L5 (isthmic) and L4 (degenerative).
 _SLIPPED = {"L2": 0.05, "L3": 0.15, "L4": 0.35, "L5": 0.45}
 
@@ -45,7 +48,7 @@ def draw(rng: np.random.Generator, age: float) -> Pathology:
     old = np.clip((age - 30) / 50, 0, 1)
     slips = {level: float(abs(rng.normal(0, 0.015))) * rng.choice([-1, 1]) for level in _LUMBAR}
     if rng.random() < 0.35:
-        slips[rng.choice(list(_SLIPPED), p=list(_SLIPPED.values()))] = float(min(0.08 + rng.exponential(0.22), 0.95))
+        slips[rng.choice(list(_SLIPPED), p=list(_SLIPPED.values()))] = float(min(0.08 + rng.exponential(0.22), LARGEST_SLIP))
     fractures = {}
     for _ in range(rng.integers(1, 4) if rng.random() < 0.05 + 0.2 * old else 0):
         fractures[str(rng.choice(_FRACTURED))] = (float(rng.uniform(0.1, 0.5)), float(rng.uniform(0.0, 0.3)))
