@@ -126,6 +126,31 @@ def test_an_output_folder_inside_the_archive_is_not_searched(archive, detector):
     assert plan(job, "m").todo == []
 
 
+@pytest.mark.parametrize("out", [".", "..", "../films/../films"])
+def test_an_archive_is_no_output_folder(archive, out):
+    folder, _, _ = archive
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(BatchError, match="holds the archive itself"):
+        plan(Job(str(folder), str(folder / out), "", "cpu", None), "m")
+    assert before == {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
+
+
+def test_tables_and_pictures_that_are_not_ours_are_kept(archive, job):
+    _, _, out = archive
+    out.mkdir()
+    (out / "films.csv").write_text("film,file,anterior\nN1,N1.jpg,left\n")
+    with pytest.raises(BatchError, match="films.csv in .* is no table of ours"):
+        plan(job, "m")
+    (out / "films.csv").unlink()
+    (out / "a").mkdir()
+    kept = shutil.copy(SAMPLE_FILM, out / "a" / "film0.png")
+    work(job)
+    rows = {row["film"]: row for row in read(out / "films.csv")}
+    assert rows["a/film0"]["status"] == "error" and "a/film0.png in" in rows["a/film0"]["message"]
+    assert kept.read_bytes() == SAMPLE_FILM.read_bytes() and rows["b/film0"]["status"] == "ok"
+    assert not (out / "a" / "film0.mrk.json").exists()
+
+
 def test_only_the_user_can_read_the_results(archive, job):
     _, _, out = archive
     mask = os.umask(0o022)

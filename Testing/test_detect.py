@@ -3,6 +3,7 @@ here says that the parts fit together, not how good the networks are on real fil
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from SpineLandmarksLib.model import detector as detector_module
 from SpineLandmarksLib.model.detector import Detector, NoSpineFound
 from SpineLandmarksLib.model.locate import Located
 from SpineLandmarksLib.model.sampling import Pyramid
+from SpineLandmarksLib.report import markups
 from SpineLandmarksLib.shell.main import main
 
 from .conftest import SAMPLE_FILM
@@ -228,6 +230,43 @@ def test_output_that_cannot_be_written_is_said(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["detect", str(SAMPLE_FILM), "-o", str(tmp_path / "file" / "out")]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+def _labels(folder):
+    shutil.copy(SAMPLE_FILM.parent / "films.csv", folder)
+    return folder / "films.csv"
+
+
+def _corrected(folder):
+    path = folder / "film.mrk.json"
+    path.write_text(json.dumps({"markups": [{"display": markups.DISPLAY, "controlPoints": [{"description": "edited, sd 0.0 px"}]}]}))
+    return path
+
+
+def _saved_by_slicer(folder):
+    path = folder / "film.mrk.json"
+    points = [{"description": "ok, sd 1.2 px"}]
+    path.write_text(json.dumps({"markups": [{"display": {**markups.DISPLAY, "lineThickness": 0.2}, "controlPoints": points}]}))
+    return path
+
+
+@pytest.mark.parametrize("theirs", [lambda folder: folder / "film.png", _labels, _corrected, _saved_by_slicer])
+def test_no_film_label_or_correction_is_overwritten(tmp_path, capsys, theirs):
+    film = shutil.copy(SAMPLE_FILM, tmp_path / "film.png")
+    out = tmp_path if theirs(tmp_path) == film else tmp_path / "out"
+    out.mkdir(exist_ok=True)
+    kept = theirs(out)
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    assert main(["detect", str(film), "-o", str(out)]) == 2
+    told = capsys.readouterr().err
+    assert f"{kept.name} in {out}" in told and "would be overwritten: name another output folder" in told
+    assert before == {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+
+
+def test_results_replace_results(tmp_path):
+    for _ in range(2):
+        assert main(["detect", str(SAMPLE_FILM), "-o", str(tmp_path)]) == 0
+    assert len(table(tmp_path / "films.csv")) == 1
 
 
 def test_empty_directory_is_wrong_usage(tmp_path, capsys):

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from .model.detector import Detector
 from .pipeline import process
-from .report import markups, picture
+from .report import markups, ours, picture
 from .report.result import FilmResult
 from .report.tables import Tables
 
 
 def write_film(out: Path, result: FilmResult) -> None:
     """The annotated picture and the markups file of one good film."""
-    stem = out / result.film
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    picture.write(stem.with_name(stem.name + ".png"), result.film, result.radiograph, result.detection, result.measured)
-    markups.write(stem.with_name(stem.name + ".mrk.json"), result.detection, result.radiograph)
+    annotated, listed = (out / name for name in ours.files_of(result.film))
+    annotated.parent.mkdir(parents=True, exist_ok=True)
+    picture.write(annotated, result.film, result.radiograph, result.detection, result.measured)
+    markups.write(listed, result.detection, result.radiograph)
 
 
 def process_films(
@@ -29,9 +29,11 @@ def process_films(
 
     ``done`` hears of every result, after its files are written. ``progress`` is called before each
     film with its name and the share of films done, and may raise to stop: what is done is kept.
-    Raises OSError when ``out`` cannot be written.
+    Raises OSError when ``out`` cannot be written, NotOursError before anything is where a film, a foreign
+    table or a reader's corrections would be overwritten.
     """
     films = list(films)
+    ours.check(out, (name for name, _ in films))
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
     with Tables(out) as tables:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ..films.find import unique_names
 from ..films.read import is_film_name
+from ..report.ours import TABLE_FILES, is_ours, refusal
 from .executors import Executor
 from .parts import what_is_done, write_part
 from .store import Store, open_store
@@ -36,14 +37,21 @@ class Plan:
 def plan(job: Job, model: str, retry_failed: bool = False) -> Plan:
     """Compare an archive with what its output folder holds already.
 
-    Films whose file has changed are done again. Raises BatchError when there are no films, or when
-    the folder's results came from other weights than ``model`` names.
+    Films whose file has changed are done again. Raises BatchError when there are no films, when the
+    folder's results came from other weights than ``model`` names, and when it holds the archive or foreign
+    tables: results would overwrite them.
     """
     source, out = open_store(job.source), open_store(job.out)
+    if _root(source) == _root(out) or _inside(out, source):
+        raise BatchError(f"{job.out} holds the archive itself, whose films pictures might overwrite: name a folder of its own, or one below it.")
     if out.exists(_STATE):
         before = json.loads(out.read(_STATE))["model"]
         if before != model:
             raise BatchError(f"{job.out} holds results of other weights ({before} instead of {model}): name another output folder.")
+    else:
+        for name in TABLE_FILES:
+            if out.exists(name) and not is_ours(name, out.read(name)):
+                raise BatchError(str(refusal(name, job.out)))
     inside = _inside(source, out)
     found, skipped = [], 0
     for name, fingerprint in source.files():
@@ -67,9 +75,13 @@ def plan(job: Job, model: str, retry_failed: bool = False) -> Plan:
     return Plan(todo, len(found) - len(todo), skipped)
 
 
-def _inside(source: Store, out: Store) -> str:
-    """Where the output lies below the source, as a prefix; "" when it does not."""
-    root, inner = (url.rstrip("/") if "://" in url else os.path.realpath(url) for url in (source.url, out.url))
+def _root(store: Store) -> str:
+    return store.url.rstrip("/") if "://" in store.url else os.path.realpath(store.url)
+
+
+def _inside(outer: Store, store: Store) -> str:
+    """Where a store lies below another one, as a prefix; "" when it does not."""
+    root, inner = _root(outer), _root(store)
     return inner[len(root) + 1 :] + "/" if inner.startswith(root + "/") else ""
 
 

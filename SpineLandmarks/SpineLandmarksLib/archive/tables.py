@@ -11,8 +11,6 @@ from ..report import rows
 from .parts import Done, read_parts
 from .store import Store
 
-_TABLES = {"landmarks": rows.LANDMARKS, "measurements": rows.MEASUREMENTS, "films": rows.FILMS}
-
 
 def films_of(out: Store, done: dict[str, Done]) -> Iterator[dict]:
     """What is known of every film, each once, in the order of the parts."""
@@ -26,10 +24,10 @@ def write_tables(out: Store, done: dict[str, Done], ids: tuple[str, ...] = ()) -
     """Replace the tables of ``out`` by ones of everything that is done. Parquet comes too where
     pyarrow is installed; ``ids.csv`` only where identifiers were asked for."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = {name: Path(folder, f"{name}.csv") for name in (*_TABLES, *(("ids",) if ids else ()))}
+        paths = {name: Path(folder, f"{name}.csv") for name in (*rows.TABLES, *(("ids",) if ids else ()))}
         streams = {name: path.open("w", newline="", encoding="utf-8", errors="surrogateescape") for name, path in paths.items()}
         try:
-            writers = {name: csv.DictWriter(streams[name], columns) for name, columns in _TABLES.items()}
+            writers = {name: csv.DictWriter(streams[name], columns) for name, columns in rows.TABLES.items()}
             if ids:
                 writers["ids"] = csv.DictWriter(streams["ids"], ("film", *ids), extrasaction="ignore")
             for writer in writers.values():

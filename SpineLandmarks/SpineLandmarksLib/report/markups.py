@@ -16,6 +16,13 @@ from ..core.radiograph import Radiograph
 
 _SCHEMA = "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json#"
 
+#: How the list looks until somebody changes it.
+DISPLAY = {
+    "visibility": True, "opacity": 1.0, "glyphType": "CrossDot2D", "glyphScale": 1.5,
+    "textScale": 2.0, "propertiesLabelVisibility": False, "pointLabelsVisibility": True,
+    "color": [0.2, 0.9, 0.4], "selectedColor": [0.2, 0.9, 0.4],
+}
+
 
 def markups(detection: Detection, radiograph: Radiograph) -> dict:
     """One fiducial list with a point per corner, labelled "L4 SA"; uncertain ones say so."""
@@ -44,9 +51,7 @@ def markups(detection: Detection, radiograph: Radiograph) -> dict:
             "labelFormat": "%N-%d",
             "lastUsedControlPointNumber": len(points),
             "controlPoints": points,
-            "display": {"visibility": True, "opacity": 1.0, "glyphType": "CrossDot2D", "glyphScale": 1.5,
-                        "textScale": 2.0, "propertiesLabelVisibility": False, "pointLabelsVisibility": True,
-                        "color": [0.2, 0.9, 0.4], "selectedColor": [0.2, 0.9, 0.4]},
+            "display": DISPLAY,
         }],
     }
 

@@ -8,6 +8,9 @@ FILMS = ("film", "status", "message", "facing", "spacing_mm_x", "spacing_mm_y", 
 LANDMARKS = ("film", "level", "corner", "x_px", "y_px", "sd_px", "status")
 MEASUREMENTS = ("film", "measurement", "value", "unit", "low90", "high90", "status", "reason")
 
+#: The tables of an output folder, by name.
+TABLES = {"landmarks": LANDMARKS, "measurements": MEASUREMENTS, "films": FILMS}
+
 
 def film_row(result: FilmResult) -> dict:
     radiograph, detection = result.radiograph, result.detection

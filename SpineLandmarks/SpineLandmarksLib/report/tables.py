@@ -17,9 +17,7 @@ class Tables:
         self._streams: list = []
 
     def __enter__(self) -> Tables:
-        self._landmarks = self._open("landmarks.csv", rows.LANDMARKS)
-        self._measurements = self._open("measurements.csv", rows.MEASUREMENTS)
-        self._films = self._open("films.csv", rows.FILMS)
+        self._landmarks, self._measurements, self._films = (self._open(f"{name}.csv", columns) for name, columns in rows.TABLES.items())
         return self
 
     def _open(self, name: str, columns: tuple[str, ...]) -> csv.DictWriter:

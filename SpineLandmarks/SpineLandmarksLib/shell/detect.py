@@ -13,6 +13,7 @@ from ..model.memory import keep_memory
 from ..model.weights import FOLDER, WeightsError, load
 from ..one_by_one import process_films
 from ..report import rows
+from ..report.ours import NotOursError
 from ..report.result import FilmResult
 
 
@@ -64,6 +65,8 @@ def detect(paths: list[Path], out: Path, device: str, as_json: bool, weights: Pa
 
     try:
         failed = process_films(found, out, detector, done, _show_progress)
+    except NotOursError as error:
+        raise UsageError(str(error)) from error
     except OSError as error:
         raise UsageError(f"cannot write to {out} ({error.strerror}): free some space or name another folder with -o.") from error
     if as_json:
