@@ -135,8 +135,10 @@ def test_an_archive_is_no_output_folder(archive, out):
     assert before == {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
 
 
-def test_tables_and_pictures_that_are_not_ours_are_kept(archive, job):
-    _, _, out = archive
+def test_tables_and_pictures_that_are_not_ours_are_kept(archive, detector):
+    folder, _, out = archive
+    job = Job(str(folder), str(out), "", "cpu", None)
+    use_detector(job, detector)
     out.mkdir()
     (out / "films.csv").write_text("film,file,anterior\nN1,N1.jpg,left\n")
     with pytest.raises(BatchError, match="films.csv in .* is no table of ours"):
