@@ -207,6 +207,18 @@ def test_a_place_that_does_not_exist_is_said(tmp_path, capsys):
         assert capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("nonsense", "told"), [
+    (["--workers", "0"], "expected 1 or more"), (["--workers", "-3"], "expected 1 or more"), (["--keep-ids", "PatientId"], "PatientId is no DICOM keyword"),
+])
+def test_wrong_options_are_said_before_the_work(archive, capsys, nonsense, told):
+    folder, _, out = archive
+    try:
+        code = main(["batch", str(folder), "-o", str(out), *nonsense])
+    except SystemExit as stopped:
+        code = stopped.code
+    assert code == 2 and told in capsys.readouterr().err and not out.exists()
+
+
 def test_the_newer_part_counts(tmp_path):
     out = LocalStore(tmp_path)
     film = {"film": "x", "file": "x.png", "fingerprint": "1", "status": "error"}

@@ -57,6 +57,13 @@ def read_spacing(path: Path) -> tuple[tuple[float, float] | None, SpacingSource]
         return None, SpacingSource.UNKNOWN
 
 
+def unknown_keywords(keywords: Sequence[str]) -> list[str]:
+    """Those that the DICOM dictionary does not have."""
+    from pydicom.datadict import tag_for_keyword
+
+    return [keyword for keyword in keywords if tag_for_keyword(keyword) is None]
+
+
 def read_tags(path: Path, keywords: Sequence[str]) -> dict[str, str]:
     """DICOM keyword -> its value as text, "" where the file has none or is not DICOM."""
     import pydicom

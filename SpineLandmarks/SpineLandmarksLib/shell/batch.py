@@ -10,6 +10,7 @@ from pathlib import Path
 from ..archive import executors
 from ..archive.process import BatchError, gather, plan, process
 from ..archive.work import Job
+from ..films import unknown_keywords
 from ..model.device import DeviceError, choose_device
 from ..model.weights import FOLDER, WeightsError, identity
 from .detect import UsageError
@@ -49,6 +50,8 @@ def batch(
 ) -> int:
     """Process an archive, going on where an earlier run has stopped; returns 0, or 1 when some film
     failed or was refused. Raises UsageError, and KeyboardInterrupt after the tables are written."""
+    if unknown := unknown_keywords(ids):
+        raise UsageError(f"--keep-ids: {', '.join(unknown)} is no DICOM keyword: write them as PatientID, StudyDate, AccessionNumber.")
     folder = weights or FOLDER
     try:
         model = identity(folder)

@@ -26,6 +26,12 @@ exit code: 0 all films done, 1 some film failed or was refused, 2 wrong usage, 1
 Not a medical device: a reader checks every result."""
 
 
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("expected 1 or more")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="spine-landmarks", formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_EPILOG,
@@ -54,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("-o", "--output", required=True, metavar="OUT", help="output folder or URL; goes on where an earlier run has stopped")
     batch.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     batch.add_argument("--weights", type=Path, metavar="FOLDER", help="weights of your own training, with their manifest.json")
-    batch.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core; one on a GPU)")
+    batch.add_argument("--workers", type=_count, metavar="N", help="processes (default: one a core; on a GPU four at most)")
     batch.add_argument("--scheduler", metavar="ADDRESS", help="address of a Dask scheduler: work on its cluster instead")
     batch.add_argument("--retry-failed", action="store_true", help="also do again what failed or was refused")
     batch.add_argument("--keep-ids", nargs="+", default=[], metavar="FIELD", help="write these DICOM fields (PatientID, StudyDate, ...) to ids.csv")
