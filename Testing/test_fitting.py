@@ -3,6 +3,7 @@
 import csv
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -280,6 +281,11 @@ def test_evaluation_from_the_shell(tmp_path):
     command[command.index("-f") + 1] = str(tmp_path)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 2 and "holds no labelled films" in done.stderr and "Traceback" not in done.stderr
+    labelled = shutil.copytree(SAMPLE_FILM.parent, tmp_path / "data" / "simulated")
+    before = (labelled / "corners.csv").read_bytes()
+    command = [sys.executable, "-m", "training", "evaluate", "--device", "cpu", "-f", str(labelled), "-o", str(labelled.parent)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and "has labelled films" in done.stderr and (labelled / "corners.csv").read_bytes() == before
     command = [sys.executable, "-m", "training", "evaluate", "--device", "cpu", "-f", str(SAMPLE_FILM.parent), "--by", "ward"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 2 and "--by: no film has a column ward; there are" in done.stderr and "Traceback" not in done.stderr

@@ -113,6 +113,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     # What cannot be written or told apart is known before the long part.
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
+        for kind in {film.kind for film in films}:
+            if (arguments.output / kind / "films.csv").exists():
+                raise ValueError(f"{arguments.output / kind} has labelled films, whose corners.csv would be overwritten: name another folder with -o")
     known = set(GROUPS).union(*(film.groups for film in films))
     if unknown := sorted(set(arguments.by) - known):
         raise ValueError(f"--by: no film has a column {', '.join(unknown)}; there are {', '.join(sorted(known))}")

@@ -13,13 +13,19 @@ films=$*
 name=$(echo "$fold" | tr / _)
 if [ "$fold" = all ]; then set --; else set -- --fold "$fold"; fi
 
-simulate() { # NAME ARGS...: a folder of simulated films
+whole() { # NAME COMMAND...: a folder that a command makes (-o), there whole or not at all; nothing else is replaced
     folder=$out/$1
     shift
     [ ! -e "$folder/done" ] || return 0
-    rm -rf "$folder" # half a folder, of a run that was stopped
-    python -m training.simulate "$@" --meshes "$meshes" -o "$folder"
-    touch "$folder/done"
+    rm -rf "$folder.half"
+    "$@" -o "$folder.half"
+    touch "$folder.half/done"
+    mv -T "$folder.half" "$folder"
+}
+simulate() { # NAME ARGS...: a folder of simulated films
+    name_of=$1
+    shift
+    whole "$name_of" python -m training.simulate "$@" --meshes "$meshes"
 }
 train() { python -m training train "$@"; }
 shown_as() { # LOOK CLEAN WORN: how films are shown ("worn" as the configurations have it), and which of two seeds that training has
@@ -42,11 +48,7 @@ start="$out/any $out/lumbar $out/lumbar_more $out/frontal"
 all="$out/any $out/lumbar $out/frontal $out/lumbar_more $out/fine $out/any_more $out/slips"
 # The same with their corners where the shipped networks have learnt that readers mark them.
 marked="$out/marked/fine $out/marked/lumbar $out/marked/slips"
-if [ ! -e "$out/marked/done" ]; then
-    rm -rf "$out/marked"
-    python -m training.simulate.marks -f "$out/fine" "$out/lumbar" "$out/slips" -o "$out/marked"
-    touch "$out/marked/done"
-fi
+whole marked python -m training.simulate.marks -f "$out/fine" "$out/lumbar" "$out/slips"
 
 # shellcheck disable=SC2086  # lists of folders, here and below
 {
