@@ -300,6 +300,15 @@ def _die_if_told(job, chunk):
     return "part"
 
 
+def test_only_what_a_killed_run_has_left_is_removed(tmp_path):
+    for name in (".spine-landmarks-x/file", "a/.film.png.4711.part", "a/.holidays.part", "a/.spine-landmarks-y"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    LocalStore(tmp_path).prepare()
+    assert {path.name for path in tmp_path.rglob("*")} == {"a", ".holidays.part", ".spine-landmarks-y"}
+
+
 def test_stores_refuse_what_they_cannot_open():
     with pytest.raises(ValueError, match="nosuch"):
         open_store("nosuch://place")

@@ -58,7 +58,8 @@ class LocalStore:
         for scratch in self.folder.glob(f"{SCRATCH}*"):
             shutil.rmtree(scratch, ignore_errors=True)
         for part in self.folder.rglob(".*.part"):
-            part.unlink(missing_ok=True)
+            if part.stem.rpartition(".")[2].isdigit():  # named as ``write`` does, with a process's number
+                part.unlink(missing_ok=True)
 
     def files(self) -> Iterator[tuple[str, str]]:
         for directory, folders, names in os.walk(self.folder):
