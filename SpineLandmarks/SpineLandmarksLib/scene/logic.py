@@ -140,7 +140,7 @@ class DetectionLogic:
         """Run the shell's ``batch`` over a folder in this process, going on where an earlier run has
         stopped; returns the number of films failed or refused. ``progress`` may raise to stop.
 
-        Raises BatchError when there is nothing to do, OSError when ``out`` cannot be written.
+        Raises BatchError when there is nothing to do or ``out`` holds the folder or foreign tables, OSError when ``out`` cannot be written.
         """
         from ..archive.executors import Serial
         from ..archive.process import gather, plan, process
