@@ -10,6 +10,8 @@ import vtk  # noqa: E402
 
 from SpineLandmarksLib.core.detection import CornerStatus  # noqa: E402
 from SpineLandmarksLib.core.radiograph import FilmError, Radiograph, SpacingSource  # noqa: E402
+from SpineLandmarksLib.model.weights import identity  # noqa: E402
+from SpineLandmarksLib.report import ours  # noqa: E402
 from SpineLandmarksLib.scene import edits, view  # noqa: E402
 from SpineLandmarksLib.scene.calibration import calibrate  # noqa: E402
 from SpineLandmarksLib.scene.film import create_film, index_to_ras, radiograph_of  # noqa: E402
@@ -314,7 +316,7 @@ def test_detects_the_bundled_film_in_a_scene(scene, sample_film, detector, negat
     pixels = films.read(sample_film).pixels.astype(np.int16)
     pixels = pixels.max() - pixels if negative else pixels
     logic = DetectionLogic(scene, "cpu")
-    logic._detectors["cpu", None] = detector  # the session's, already loaded
+    logic._detectors["cpu", identity()] = detector  # the session's, already loaded
     steps = []
     node = logic.detect(add_volume(scene, pixels, spacing=(0.4, 0.4, 1.0)), lambda step, share: steps.append(step))
     assert "find vertebrae" in steps
@@ -355,3 +357,16 @@ def test_markups_file_opens_on_the_film(scene, landmarks, tmp_path):
         node.GetNthControlPointPosition(i, b)
         np.testing.assert_allclose(a, b, atol=1e-4)
         assert landmarks.GetNthControlPointLabel(i) == node.GetNthControlPointLabel(i)
+    assert ours.is_ours(path.name, path.read_bytes())
+    # Saved by Slicer again it may hold a reader's corrections.
+    assert storage.WriteData(node) and not ours.is_ours(path.name, path.read_bytes())
+
+
+def test_weights_that_have_changed_are_loaded_again(scene, copy):
+    logic = DetectionLogic(scene, "cpu")
+    logic.weights = copy
+    first = logic.detector
+    assert logic.detector is first
+    manifest = copy / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(f'"version": "{first.version}"', '"version": "trained again"'))
+    assert logic.detector is not first and logic.detector.version == "trained again"

@@ -10,6 +10,7 @@ import pytest
 
 slicer = pytest.importorskip("slicer", reason="Slicer's libraries are not installed: pip install '.[slicer]'")
 
+from SpineLandmarksLib.model.weights import identity  # noqa: E402
 from SpineLandmarksLib.scene.markups import position_of  # noqa: E402
 
 from .conftest import SAMPLE_FILM  # noqa: E402
@@ -32,7 +33,7 @@ def panel(monkeypatch, scene, detector):
     module, app = load_module(monkeypatch, scene)
     widget = module.SpineLandmarksWidget()
     widget.setup()
-    widget.logic._detection._detectors["auto", None] = detector  # the session's, already loaded
+    widget.logic._detection._detectors["auto", identity()] = detector  # the session's, already loaded
     widget.app = app
     yield widget
     widget.cleanup()

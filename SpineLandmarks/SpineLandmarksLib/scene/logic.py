@@ -40,20 +40,21 @@ class DetectionLogic:
         self.device = device
         self.weights: Path | None = None
         self._file_of = file_of
-        self._detectors: dict[tuple[str, Path | None], object] = {}
+        self._detectors: dict[tuple[str, str], object] = {}
 
     @property
     def detector(self):
-        """The detector on the chosen device, loaded when first asked for; raises ImportError without
-        torch, WeightsError, DeviceError."""
-        key = self.device, self.weights
-        if key not in self._detectors:
-            from ..model.detector import Detector
-            from ..model.device import choose_device
-            from ..model.weights import FOLDER, load
+        """The detector on the chosen device, loaded when first asked for, and again when its weights have
+        changed; raises ImportError without torch, WeightsError, DeviceError."""
+        from ..model.detector import Detector
+        from ..model.device import choose_device
+        from ..model.weights import FOLDER, identity, load
 
+        folder = self.weights or FOLDER
+        key = self.device, identity(folder)
+        if key not in self._detectors:
             device = choose_device(self.device)
-            self._detectors[key] = Detector(load(self.weights or FOLDER, device), device)
+            self._detectors[key] = Detector(load(folder, device), device)
         return self._detectors[key]
 
     def radiograph(self, volume) -> Radiograph:
