@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -189,3 +190,42 @@ def test_an_annotated_picture_is_no_film(tmp_path, truth):
     picture.write(tmp_path / "x.png", "x", films.read(SAMPLE_FILM), make_detection(truth.corners), ())
     with pytest.raises(films.read.__globals__["FilmError"], match="annotated by SpineLandmarks"):
         films.read(tmp_path / "x.png")
+
+
+def _tables(folder, change=lambda name, text: text.encode()):
+    shutil.copy(SAMPLE_FILM, folder)
+    for name in ("films.csv", "corners.csv"):
+        (folder / name).write_bytes(change(name, (SAMPLE_FILM.parent / name).read_text()))
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: "\ufeff" + text.replace("\n", "\r\n"),
+    lambda text: text.replace(",", ";").replace(".", ",").replace(",png", ".png") + ";;;;\n",
+    lambda text: text.replace(",", ", "),
+], ids=["excel", "decimal commas", "blanks"])
+def test_tables_of_spreadsheets_are_read(tmp_path, truth, change):
+    _tables(tmp_path, lambda name, text: change(text).encode())
+    (film,) = labels.read(tmp_path)
+    film.corners = {level: c for level, c in film.corners.items() if level[0] in "LS"}
+    _same(film.corners, truth.corners)
+
+
+@pytest.mark.parametrize(("table", "old", "new", "told"), [
+    ("corners.csv", "film,level", "Film,level", "corners.csv has no column film: its first line must name film, level, corner, x, y"),
+    ("corners.csv", "L3,SA,", "L3,SA,nan", "line .*: x is 'nan.*', not a number"),
+    ("corners.csv", "L3,SP", "L3,SA", "L3 SA is there twice"),
+    ("corners.csv", "high", "sure", "confidence is 'sure', not one of high, medium, low"),
+    ("corners.csv", "simulated_lateral,", "other,", "lacks other, of which corners.csv has corners"),
+    ("films.csv", "simulated_lateral.png", "gone.png", "line 2: there is no .*gone.png"),
+    ("films.csv", "file", "f\u00fcle", "films.csv is not UTF-8: save it as CSV UTF-8"),
+])
+def test_tables_say_what_is_wrong_and_where(tmp_path, table, old, new, told):
+    _tables(tmp_path, lambda name, text: (text.replace(old, new) if name == table else text).encode("latin-1"))
+    with pytest.raises((ValueError, FileNotFoundError), match=told):
+        labels.read(tmp_path)
+
+
+def test_a_film_that_is_there_twice_is_said(tmp_path):
+    _tables(tmp_path, lambda name, text: (text + text.splitlines()[1] + "\n" if name == "films.csv" else text).encode())
+    with pytest.raises(ValueError, match="line 3: film simulated_lateral is there twice"):
+        labels.read(tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from SpineLandmarksLib.core.anatomy import CORNERS, LEVELS
 
 from .film import CONFIDENCE, LabelledFilm
+from .spreadsheet import rows
 
 #: What ``anterior`` may say: the side that the patient faces, neither on a film that is not lateral.
 SIDES = {"left": False, "right": True, "neither": None}
@@ -29,37 +29,39 @@ def read_folder(folder: Path) -> list[LabelledFilm]:
     Columns used: film, file, anterior (left, right; neither: not a lateral film), levels_certain (yes or
     no), patient and kind (real, simulated; these three may be missing) in ``films.csv``; film, level, corner, x, y, confidence
     (high, medium, low) in ``corners.csv``, where rows with on_film "no" (simulated films) are passed over.
-    Raises ValueError, naming the row, for an unknown level, corner or side, FileNotFoundError for a
-    missing table or picture.
+    Raises ValueError, naming the line, for what is unknown, missing, no number or there twice, and for corners of
+    a film that ``films.csv`` lacks; FileNotFoundError for a missing table or picture.
     """
+    corners, weights = _corners(folder / "corners.csv")
+    labelled: dict[str, LabelledFilm] = {}
+    for row in rows(folder / "films.csv", ("film", "file", "anterior")):
+        name, path = row["film"], folder / row["file"]
+        if name in labelled:
+            raise ValueError(f"{row.place}: film {name} is there twice")
+        facing_right = SIDES[row.one_of("anterior", tuple(SIDES))]
+        if not path.is_file():
+            raise FileNotFoundError(f"{row.place}: there is no {path}")
+        labelled[name] = LabelledFilm(
+            name=name, path=path, facing_right=facing_right, corners=corners.get(name, {}), weights=weights.get(name, {}),
+            levels_certain=row.get("levels_certain") != "no", patient=row.get("patient", ""), kind=row.get("kind") or "real",
+            groups={column: value for column, value in row.items() if column not in _KNOWN},
+        )
+    if strangers := sorted(corners.keys() - labelled.keys()):
+        raise ValueError(f"{folder / 'films.csv'} lacks {', '.join(strangers)}, of which corners.csv has corners")
+    return list(labelled.values())
+
+
+def _corners(path: Path) -> tuple[dict, dict]:
+    """Corners and their weights by film, level and name."""
     corners: dict = defaultdict(lambda: defaultdict(dict))
     weights: dict = defaultdict(lambda: defaultdict(dict))
-    with (folder / "corners.csv").open(newline="", encoding="utf-8-sig") as stream:
-        for number, row in enumerate(csv.DictReader(stream), start=2):
-            film, level, corner = row["film"], row["level"], row["corner"]
-            if row.get("on_film", "yes") == "no":
-                continue
-            if level not in LEVELS or corner not in CORNERS:
-                raise ValueError(f"corners.csv, line {number}: unknown level or corner {level!r} {corner!r}")
-            corners[film][level][corner] = np.array([float(row["x"]), float(row["y"])])
-            weights[film][level][corner] = CONFIDENCE[row.get("confidence") or "high"]
-    labelled = []
-    with (folder / "films.csv").open(newline="", encoding="utf-8-sig") as stream:
-        for number, row in enumerate(csv.DictReader(stream), start=2):
-            if row["anterior"] not in SIDES:
-                raise ValueError(f"films.csv, line {number}: anterior is {row['anterior']!r}, not one of {', '.join(SIDES)}")
-            path = folder / row["file"]
-            if not path.is_file():
-                raise FileNotFoundError(f"films.csv, line {number}: there is no {path}")
-            labelled.append(LabelledFilm(
-                name=row["film"],
-                path=path,
-                facing_right=SIDES[row["anterior"]],
-                corners={k: dict(v) for k, v in corners[row["film"]].items()},
-                weights={k: dict(v) for k, v in weights[row["film"]].items()},
-                levels_certain=row.get("levels_certain") != "no",
-                patient=row.get("patient") or "",
-                kind=row.get("kind") or "real",
-                groups={column: value for column, value in row.items() if column not in _KNOWN},
-            ))
-    return labelled
+    for row in rows(path, ("film", "level", "corner", "x", "y")):
+        if row.get("on_film") == "no":
+            continue
+        film, level, corner = row["film"], row.one_of("level", LEVELS), row.one_of("corner", CORNERS)
+        if corner in corners[film][level]:
+            raise ValueError(f"{row.place}: {film} {level} {corner} is there twice")
+        corners[film][level][corner] = np.array([row.number("x"), row.number("y")])
+        weights[film][level][corner] = CONFIDENCE[row.one_of("confidence", tuple(CONFIDENCE)) if row.get("confidence") else "high"]
+    plain = lambda some: {film: {level: dict(named) for level, named in levels.items()} for film, levels in some.items()}
+    return plain(corners), plain(weights)
