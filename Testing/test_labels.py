@@ -217,6 +217,8 @@ def test_tables_of_spreadsheets_are_read(tmp_path, truth, change):
     ("corners.csv", "high", "sure", "confidence is 'sure', not one of high, medium, low"),
     ("corners.csv", "simulated_lateral,", "other,", "lacks other, of which corners.csv has corners"),
     ("films.csv", "simulated_lateral.png", "gone.png", "line 2: there is no .*gone.png"),
+    ("films.csv", ",left,", ",right,", "line 2: anterior is 'right', but most anterior corners lie left"),
+    ("films.csv", ",left,", ",neither,", "line 2: anterior is 'neither', but the film has corners"),
     ("films.csv", "file", "f\u00fcle", "films.csv is not UTF-8: save it as CSV UTF-8"),
 ])
 def test_tables_say_what_is_wrong_and_where(tmp_path, table, old, new, told):

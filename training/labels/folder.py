@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from SpineLandmarksLib.core.anatomy import CORNERS, LEVELS
+from SpineLandmarksLib.core.anatomy import CORNERS, ENDPLATES, LEVELS
 
+from .facing import told_by_corners
 from .film import CONFIDENCE, LabelledFilm
 from .spreadsheet import rows
 
@@ -29,8 +30,8 @@ def read_folder(folder: Path) -> list[LabelledFilm]:
     Columns used: film, file, anterior (left, right; neither: not a lateral film), levels_certain (yes or
     no), patient and kind (real, simulated; these three may be missing) in ``films.csv``; film, level, corner, x, y, confidence
     (high, medium, low) in ``corners.csv``, where rows with on_film "no" (simulated films) are passed over.
-    Raises ValueError, naming the line, for what is unknown, missing, no number or there twice, and for corners of
-    a film that ``films.csv`` lacks; FileNotFoundError for a missing table or picture.
+    Raises ValueError, naming the line, for what is unknown, missing, no number or there twice, for corners of a
+    film that ``films.csv`` lacks, and for a side that corners contradict; FileNotFoundError for a missing table or picture.
     """
     corners, weights = _corners(folder / "corners.csv")
     labelled: dict[str, LabelledFilm] = {}
@@ -41,6 +42,8 @@ def read_folder(folder: Path) -> list[LabelledFilm]:
         facing_right = SIDES[row.one_of("anterior", tuple(SIDES))]
         if not path.is_file():
             raise FileNotFoundError(f"{row.place}: there is no {path}")
+        if (problem := _contradiction(facing_right, corners.get(name, {}))) is not None:
+            raise ValueError(f"{row.place}: anterior is {row['anterior']!r}, but {problem}")
         labelled[name] = LabelledFilm(
             name=name, path=path, facing_right=facing_right, corners=corners.get(name, {}), weights=weights.get(name, {}),
             levels_certain=row.get("levels_certain") != "no", patient=row.get("patient", ""), kind=row.get("kind") or "real",
@@ -49,6 +52,16 @@ def read_folder(folder: Path) -> list[LabelledFilm]:
     if strangers := sorted(corners.keys() - labelled.keys()):
         raise ValueError(f"{folder / 'films.csv'} lacks {', '.join(strangers)}, of which corners.csv has corners")
     return list(labelled.values())
+
+
+def _contradiction(facing_right: bool | None, corners: dict[str, dict[str, np.ndarray]]) -> str | None:
+    """What corners say against the side that the patient is said to face."""
+    if facing_right is None:
+        return "the film has corners: those of a lateral film name a side, others have none" if corners else None
+    if not any(a in named and p in named for named in corners.values() for a, p in ENDPLATES.values()):
+        return None
+    side = "right" if told_by_corners(corners) else "left"
+    return None if (side == "right") == facing_right else f"most anterior corners lie {side} of the posterior ones"
 
 
 def _corners(path: Path) -> tuple[dict, dict]:
