@@ -185,6 +185,15 @@ def test_locator_learns_from_real_and_simulated_films_alike(labelled):
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
 
+def test_locator_learns_places_with_and_without_the_jensen_shannon_term(labelled):
+    torch.manual_seed(0)
+    network = LocateTask.build().eval()
+    with_term, half, without = (
+        float(LocateTask(LocateConfig(batch=1, js_weight=weight), labelled).loss(network, np.random.default_rng(3))) for weight in (1.0, 0.5, 0.0)
+    )
+    assert without < half < with_term and half == pytest.approx((with_term + without) / 2, rel=1e-4)
+
+
 def test_locator_learns_of_frontal_films_only_that_they_face_neither_side(labelled):
     config = LocateConfig(batch=4, frontal_share=1.0, facing_weight=1.0, negative_weight=0.0)
     task = LocateTask(config, [*labelled, _frontal("ap")], [_frontal("made", "simulated")])

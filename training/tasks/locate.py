@@ -30,6 +30,7 @@ class LocateConfig(augment.Exposure):
     whole_film: float = 0.35  # share of canvases that show the film as it is used, nearly
     sigma: float = 1.5  # of the DSNT target, heat-map pixels
     dsnt_weight: float = 0.5
+    js_weight: float = 1.0  # of the Jensen-Shannon term, within dsnt_weight
     name_weight: float = 1.0
     facing_weight: float = 0.2
     simulated_share: float = 0.4  # of the canvases, when there are simulated films
@@ -165,7 +166,7 @@ class LocateTask:
             size = heat.new_tensor([w, h])
             distance = (dsnt.dsnt(heat) - dsnt.to_normalised(cells, size)).norm(dim=-1)
             js = dsnt.js_divergence(heat, dsnt.gaussian(cells, (w, h), c.sigma))
-            place = place + v["named"] * (distance + js).sum()
+            place = place + v["named"] * (distance + c.js_weight * js).sum()
             weight += v["named"] * len(cells)
         return loss + presence / c.batch + (c.name_weight * naming + c.dsnt_weight * place) / max(weight, 1.0)
 
