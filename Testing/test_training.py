@@ -188,9 +188,8 @@ def test_locator_learns_from_real_and_simulated_films_alike(labelled):
 def test_locator_learns_places_with_and_without_the_jensen_shannon_term(labelled):
     torch.manual_seed(0)
     network = LocateTask.build().eval()
-    with_term, half, without = (
-        float(LocateTask(LocateConfig(batch=1, js_weight=weight), labelled).loss(network, np.random.default_rng(3))) for weight in (1.0, 0.5, 0.0)
-    )
+    loss = lambda weight: LocateTask(LocateConfig(batch=1, js_weight=weight), labelled).loss(network, np.random.default_rng(3)).item()
+    with_term, half, without = (loss(weight) for weight in (1.0, 0.5, 0.0))
     assert without < half < with_term and half == pytest.approx((with_term + without) / 2, rel=1e-4)
 
 
