@@ -313,15 +313,20 @@ def test_calibration_finds_the_factor_of_wrong_spreads():
         calibrate.factors([("F", make_detection({"L1": {"SA": (0, 0)}}), make_detection({}))])
 
 
+def _run(folder, network, **settings):
+    folder.mkdir()
+    save_file(network.state_dict(), folder / "weights.safetensors")
+    keep(folder, settings, resumed=False)
+    return folder
+
+
 def test_exported_weights_load_and_several_runs_are_averaged(tmp_path):
     runs = {}
     for name, network in (("locate", LocatorNet), ("corners", CornerNet), ("refine", CornerNet)):
-        runs[name] = [tmp_path / f"{name}{i}" for i in range(2 if name == "refine" else 1)]
-        for i, run in enumerate(runs[name]):
-            run.mkdir()
+        runs[name], crop = [], {} if name == "locate" else {"crop_size": 96, "crop_span": 2.0}
+        for i in range(2 if name == "refine" else 1):
             torch.manual_seed(i)
-            save_file(network().state_dict(), run / "weights.safetensors")
-            keep(run, {"kind": name} | ({} if name == "locate" else {"crop_size": 96, "crop_span": 2.0}), resumed=False)
+            runs[name].append(_run(tmp_path / f"{name}{i}", network(), kind=name, **crop))
     manifest = export(runs, tmp_path / "out", "1.2.3", "nothing", (0.5, 2.0), attribution="nobody")
     assert manifest["attribution"] == "nobody" and "ranges" not in manifest
     networks = weights.load(tmp_path / "out")
@@ -331,13 +336,6 @@ def test_exported_weights_load_and_several_runs_are_averaged(tmp_path):
     for key, value in mean.items():
         torch.testing.assert_close(value.double(), (one[key].double() + other[key].double()) / 2, rtol=1e-3, atol=1e-4)
     assert any(not torch.equal(one[key], other[key]) for key in one)
-
-
-def _run(folder, network, **settings):
-    folder.mkdir()
-    save_file(network.state_dict(), folder / "weights.safetensors")
-    keep(folder, settings, resumed=False)
-    return folder
 
 
 def test_a_network_without_runs_is_the_shipped_one_and_crops_are_those_of_the_run(tmp_path):

@@ -50,6 +50,13 @@ def test_incomplete_manifest_is_refused(copy, lost):
         weights.load(copy)
 
 
+@pytest.mark.parametrize("content", ["5", "null", "[]", '"text"'])
+def test_a_manifest_that_is_no_dictionary_is_refused(copy, content):
+    (copy / "manifest.json").write_text(content)
+    with pytest.raises(weights.WeightsError, match="has no version"):
+        weights.load(copy)
+
+
 def test_a_folder_that_is_not_there_asks_for_another(tmp_path):
     with pytest.raises(weights.WeightsError, match="name a whole folder"):
         weights.load(tmp_path / "nowhere")

@@ -40,21 +40,18 @@ def write_manifest(folder: Path, manifest: dict) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
-def _averaged(name: str, runs: Sequence[Path], best: bool) -> dict[str, torch.Tensor]:
-    """The weights of some runs of a network, averaged."""
+def _packed(name: str, runs: Sequence[Path], best: bool) -> tuple[dict[str, torch.Tensor], dict]:
+    """The averaged weights of some runs of a network, and the crop they were trained on as the manifest has it; of step 1a nothing."""
+    crops = []
     for run in runs:
-        if (kind := kept.read(run).get("kind")) != name:
+        settings = kept.read(run)
+        if (kind := settings.get("kind")) != name:
             raise ValueError(f"{run} is a run of {kind}, not of {name}: give it as --{kind}")
-    moments = [read_tensors(run / f"{'best' if best else 'weights'}.safetensors") for run in runs]
-    return {key: _compact(_mean([moment[key] for moment in moments])).contiguous() for key in moments[0]}
-
-
-def _crop(runs: Sequence[Path]) -> dict:
-    """The crop that runs were trained on, as the manifest has it; of step 1a nothing."""
-    crops = [{key: value for key, value in kept.read(run).items() if key in ("crop_size", "crop_span")} for run in runs]
+        crops.append({key: value for key, value in settings.items() if key in ("crop_size", "crop_span")})
     if any(crop != crops[0] for crop in crops):
         raise ValueError(f"{', '.join(map(str, runs))} were trained on different crops: average runs of one kind")
-    return crops[0]
+    moments = [read_tensors(run / f"{'best' if best else 'weights'}.safetensors") for run in runs]
+    return {key: _compact(_mean([moment[key] for moment in moments])).contiguous() for key in moments[0]}, crops[0]
 
 
 def export(
@@ -76,8 +73,7 @@ def export(
     shipped = weights.read_manifest()
     if out.resolve() == weights.FOLDER:
         raise ValueError(f"{out} holds the shipped weights: name another folder")
-    taken = {name: _averaged(name, some, best) for name, some in runs.items()}
-    crops = {name: _crop(some) for name, some in runs.items()}
+    packed = {name: _packed(name, some, best) for name, some in runs.items()}
     out.mkdir(parents=True, exist_ok=True)
     manifest = shipped | {"version": version, "training_data": training_data, "attribution": attribution or shipped["attribution"]}
     # They belong to the shipped networks.
@@ -85,8 +81,9 @@ def export(
     (out / weights.RANGES).unlink(missing_ok=True)
     manifest["networks"] = dict(shipped["networks"])
     for name, entry in shipped["networks"].items():
-        if name in taken:
-            manifest["networks"][name] = write_tensors(out / f"{name}.safetensors", taken[name]) | crops[name]
+        if name in packed:
+            tensors, crop = packed[name]
+            manifest["networks"][name] = write_tensors(out / f"{name}.safetensors", tensors) | crop
         else:
             shutil.copyfile(weights.FOLDER / entry["file"], out / entry["file"])
     if sd_scale:

@@ -33,7 +33,8 @@ def process_films(
     table or a reader's corrections would be overwritten.
     """
     films = list(films)
-    ours.check(out, (name for name, _ in films))
+    results = (*ours.TABLE_FILES, *(result for name, _ in films for result in ours.files_of(name)))
+    ours.check(results, lambda name, size: ours.beginning(out / name, size), out)
     out.mkdir(parents=True, exist_ok=True)
     failed = 0
     with Tables(out) as tables:

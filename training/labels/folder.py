@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from SpineLandmarksLib.core.anatomy import CORNERS, ENDPLATES, LEVELS
+from SpineLandmarksLib.core.anatomy import CORNERS, LEVELS
 
 from .facing import told_by_corners
 from .film import CONFIDENCE, LabelledFilm
@@ -58,9 +58,10 @@ def _contradiction(facing_right: bool | None, corners: dict[str, dict[str, np.nd
     """What corners say against the side that the patient is said to face."""
     if facing_right is None:
         return "the film has corners: those of a lateral film name a side, others have none" if corners else None
-    if not any(a in named and p in named for named in corners.values() for a, p in ENDPLATES.values()):
-        return None
-    side = "right" if told_by_corners(corners) else "left"
+    try:
+        side = "right" if told_by_corners(corners) else "left"
+    except ValueError:
+        return None  # no plate has both its corners
     return None if (side == "right") == facing_right else f"most anterior corners lie {side} of the posterior ones"
 
 

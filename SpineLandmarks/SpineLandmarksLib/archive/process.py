@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ..films.find import unique_names
 from ..films.read import is_film_name
-from ..report.ours import TABLE_FILES, is_ours, refusal
+from ..report.ours import TABLE_FILES, NotOursError, check
 from .executors import Executor
 from .parts import what_is_done, write_part
 from .store import Store, open_store
@@ -49,9 +49,10 @@ def plan(job: Job, model: str, retry_failed: bool = False) -> Plan:
         if before != model:
             raise BatchError(f"{job.out} holds results of other weights ({before} instead of {model}): name another output folder.")
     else:
-        for name in TABLE_FILES:
-            if out.exists(name) and not is_ours(name, out.read(name)):
-                raise BatchError(str(refusal(name, job.out)))
+        try:
+            check(TABLE_FILES, out.beginning, job.out)
+        except NotOursError as error:
+            raise BatchError(str(error)) from error
     inside = _inside(source, out)
     found, skipped = [], 0
     for name, fingerprint in source.files():

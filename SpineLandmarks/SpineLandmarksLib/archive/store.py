@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from ..report.ours import beginning
+
 #: Scratch folders of workers begin so.
 SCRATCH = ".spine-landmarks-"
 
@@ -29,6 +31,9 @@ class Store(Protocol):
         """Context manager: a path on this machine where the file can be read."""
 
     def read(self, name: str) -> bytes: ...
+
+    def beginning(self, name: str, size: int) -> bytes | None:
+        """So many first bytes of a file, all of them for -1; None where there is none."""
 
     def write(self, name: str, data: bytes) -> None:
         """Whole or not at all: nobody ever sees half a file."""
@@ -78,6 +83,9 @@ class LocalStore:
 
     def read(self, name: str) -> bytes:
         return (self.folder / name).read_bytes()
+
+    def beginning(self, name: str, size: int) -> bytes | None:
+        return beginning(self.folder / name, size)
 
     def write(self, name: str, data: bytes) -> None:
         path = self._made(name)
@@ -141,6 +149,9 @@ class RemoteStore:
 
     def read(self, name: str) -> bytes:
         return self._system.cat_file(self._path(name))
+
+    def beginning(self, name: str, size: int) -> bytes | None:
+        return self._system.cat_file(self._path(name), end=None if size < 0 else size) if self.exists(name) else None
 
     def write(self, name: str, data: bytes) -> None:
         self._system.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)

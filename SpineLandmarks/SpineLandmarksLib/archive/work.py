@@ -91,7 +91,7 @@ def run(job: Job, entries: list[Entry]) -> str:
     kept = []
     with private_files(), _local_files(source, entries) as paths:
         for entry, path, result in zip(entries, paths, process_many([(e.film, p) for e, p in zip(entries, paths)], detector)):
-            result = _written(out, job, result)
+            result = _write_film(out, job, result)
             kept.append({
                 "film": result.film, "file": entry.file, "fingerprint": entry.fingerprint, "status": result.status,
                 "films": rows.film_row(result), "landmarks": rows.landmark_rows(result), "measurements": rows.measurement_rows(result),
@@ -123,21 +123,17 @@ class _local_files:
             context.__exit__(None, None, None)
 
 
-def _written(out: Store, job: Job, result: FilmResult) -> FilmResult:
-    """A result after its files are written, or an error where they would overwrite what is not ours."""
+def _write_film(out: Store, job: Job, result: FilmResult) -> FilmResult:
+    """Write a result's files; returns it, or an error where they would overwrite what is not ours."""
     annotated, listed = ours.files_of(result.film)
-    for name in ((listed, annotated) if job.pictures else (listed,)) if result.status == "ok" else ():
-        if out.exists(name) and not ours.is_ours(name, out.read(name)):
-            return FilmResult(result.film, "error", str(ours.refusal(name, job.out)), result.seconds, result.model)
-    _write_film(out, job, result)
-    return result
-
-
-def _write_film(out: Store, job: Job, result: FilmResult) -> None:
+    if result.status == "ok":
+        try:
+            ours.check((listed, annotated) if job.pictures else (listed,), out.beginning, job.out)
+        except ours.NotOursError as error:
+            return FilmResult(result.film, "error", str(error), result.seconds, result.model)
     with tempfile.TemporaryDirectory(dir=job.out if Path(job.out).is_dir() else None, prefix=SCRATCH) as folder:
         scratch = Path(folder, "file")
         if result.status == "ok":
-            annotated, listed = ours.files_of(result.film)
             markups.write(scratch, result.detection, result.radiograph)
             out.put(listed, scratch)
             if job.pictures:
@@ -146,3 +142,4 @@ def _write_film(out: Store, job: Job, result: FilmResult) -> None:
         elif result.radiograph is not None:
             picture.thumbnail(result.radiograph, _THUMBNAIL).save(scratch, format="JPEG", quality=70)
             out.put(f"refused/{result.film}.jpg", scratch)
+    return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
 from operator import getitem
@@ -60,17 +61,23 @@ def _remedy(folder: Path) -> str:
     return "install the package again" if folder == FOLDER else "name a whole folder that `python -m training export` wrote"
 
 
+def _need(manifest: object, paths: Iterable[str], folder: Path) -> None:
+    for path in paths:
+        try:
+            reduce(getitem, path.split("."), manifest)
+        except (KeyError, TypeError) as error:
+            raise WeightsError(f"the weights' manifest in {folder} has no {path}: {_remedy(folder)}.") from error
+
+
 def read_manifest(folder: Path = FOLDER) -> dict:
     """The manifest as a dictionary; raises WeightsError when it is missing, broken or lacks what :func:`load` needs."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"the weights' manifest cannot be read in {folder}: {_remedy(folder)}.") from error
-    for path in (*_NEEDED, *(("ranges.file", "ranges.sha256") if "ranges" in manifest else ())):
-        try:
-            reduce(getitem, path.split("."), manifest)
-        except (KeyError, TypeError) as error:
-            raise WeightsError(f"the weights' manifest in {folder} has no {path}: {_remedy(folder)}.") from error
+    _need(manifest, _NEEDED, folder)
+    if "ranges" in manifest:
+        _need(manifest, ("ranges.file", "ranges.sha256"), folder)
     return manifest
 
 

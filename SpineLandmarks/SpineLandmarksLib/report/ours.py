@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..core.detection import CornerStatus
@@ -41,19 +41,22 @@ def is_ours(name: str, content: bytes) -> bool:
         return False
 
 
-def refusal(name: str, out: object) -> NotOursError:
-    """The error for a file that is not ours, by its name in the output folder."""
-    what = {".png": "is no picture of ours", ".json": "may hold a reader's work", ".csv": "is no table of ours"}[Path(name).suffix]
-    return NotOursError(f"{name} in {out} {what} and would be overwritten: name another output folder.")
+def beginning(path: Path, size: int) -> bytes | None:
+    """So many first bytes of a file, all of them for -1; None where there is none."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        return stream.read(size)
 
 
-def check(out: Path, films: Iterable[str]) -> None:
-    """Raises NotOursError where tables, pictures or lists of some films would replace a file in ``out`` that is not ours."""
-    for name in (*TABLE_FILES, *(name for film in films for name in files_of(film))):
-        path = out / name
-        if path.is_file():
-            with path.open("rb") as stream:
-                # Tables and pictures are told by how they begin.
-                content = stream.read(-1 if path.suffix == ".json" else 132)
-            if not is_ours(name, content):
-                raise refusal(name, out)
+def check(names: Iterable[str], read: Callable[[str, int], bytes | None], out: object) -> None:
+    """Raises NotOursError where results under these names would replace a file in ``out`` that is not ours.
+
+    ``read`` is :func:`beginning` of a file by its name there.
+    """
+    for name in names:
+        # Tables and pictures are told by how they begin.
+        content = read(name, -1 if name.endswith(".json") else 132)
+        if content is not None and not is_ours(name, content):
+            what = {".png": "is no picture of ours", ".json": "may hold a reader's work", ".csv": "is no table of ours"}[Path(name).suffix]
+            raise NotOursError(f"{name} in {out} {what} and would be overwritten: name another output folder.")
